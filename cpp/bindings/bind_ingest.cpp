@@ -18,6 +18,7 @@
 #include "session_buddy/core/tool_rule.hpp"
 #include "session_buddy/ingest/error_class.hpp"
 #include "session_buddy/ingest/skill_name.hpp"
+#include "session_buddy/ingest/transcript.hpp"
 #include "session_buddy/storage/event_store.hpp"
 
 namespace session_buddy::bindings {
@@ -180,7 +181,9 @@ py::object name_for_command(const std::vector<std::string>& words, const std::st
 
 void bind_ingest(py::module_& module) {
     module.def("transcript_roots", &app::default_transcript_roots, py::kw_only(), py::arg("also_missing") = false,
-               "The projects directories of Claude Code: those that exist, or all.");
+               "The directories in which agents store transcripts: those that exist, or all.");
+    module.attr("TRANSCRIPT_AGENTS") = ingest::transcript_agents();
+    module.attr("TRANSCRIPT_FOLDERS") = ingest::default_session_folders();
     module.def("import_transcripts", &import_transcripts, py::arg("paths"), py::arg("db_path"), py::kw_only(),
                py::arg("busy_timeout"), py::arg("progress") = py::none(), py::arg("tools") = "",
                "Stores the invocations in transcripts that are not stored yet; returns a summary.");

@@ -137,6 +137,8 @@ class PruneSummary(TypedDict):
 MAX_DURATION_SECONDS: float
 DURATION_RULE: str
 SKILL_NAME_RULE: str
+TRANSCRIPT_AGENTS: str
+TRANSCRIPT_FOLDERS: str
 
 class Correction(TypedDict):
     found: bool

@@ -2,17 +2,15 @@
 #include "session_buddy/app/transcript_import.hpp"
 
 #include <algorithm>
-#include <cstdlib>
-#include <optional>
 #include <set>
 #include <span>
-#include <string_view>
 #include <system_error>
 #include <thread>
 #include <tuple>
 #include <utility>
 
 #include "session_buddy/app/skill_events.hpp"
+#include "session_buddy/core/options.hpp"
 #include "session_buddy/storage/event_store.hpp"
 
 namespace session_buddy::app {
@@ -21,11 +19,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kBatchRows = 1000;
-
-[[nodiscard]] std::optional<std::string> environment(const char* name) {
-    const char* value = std::getenv(name);
-    return value != nullptr && *value != '\0' ? std::optional<std::string>(value) : std::nullopt;
-}
 
 /// Searches a folder recursively. Not recursive_directory_iterator, so that an unreadable folder is reported and its
 /// siblings are still searched.
@@ -49,7 +42,10 @@ void find_in_folder(const fs::path& folder, TranscriptFiles& found) {
     }
 }
 
-constexpr const char* kNoTranscript = "not a Claude Code transcript (only Claude Code sessions can be imported)";
+std::string no_transcript() {
+    const std::string agents = ingest::transcript_agents();
+    return "not a " + agents + " transcript (only " + agents + " sessions can be imported)";
+}
 
 /// Whether the lines read in between are not from a transcript. False for an empty file.
 bool is_foreign(const ingest::TranscriptCounts& before, const ingest::TranscriptCounts& after) {
@@ -99,7 +95,7 @@ void read_all(const std::vector<fs::path>& paths, const ingest::SkillNamer& name
             if (is_foreign(before, reader.counts())) {
                 ++summary.foreign_files;
                 if (file.is_named) {
-                    summary.problems.push_back({.path = file.path.string(), .reason = kNoTranscript});
+                    summary.problems.push_back({.path = file.path.string(), .reason = no_transcript()});
                 }
             }
         } else {
@@ -112,7 +108,7 @@ void read_all(const std::vector<fs::path>& paths, const ingest::SkillNamer& name
         for (const fs::path& path : paths) {
             std::error_code ignored;
             if (fs::is_directory(path, ignored)) {
-                summary.problems.push_back({.path = path.string(), .reason = kNoTranscript});
+                summary.problems.push_back({.path = path.string(), .reason = no_transcript()});
             }
         }
     }
@@ -121,27 +117,12 @@ void read_all(const std::vector<fs::path>& paths, const ingest::SkillNamer& name
 }  // namespace
 
 std::vector<fs::path> default_transcript_roots(bool include_missing) {
-    std::vector<fs::path> configs;
-    if (const auto listed = environment("CLAUDE_CONFIG_DIR")) {
-        std::string_view rest = *listed;
-        while (!rest.empty()) {
-            const std::size_t comma = std::min(rest.find(','), rest.size());
-            const std::string_view one = rest.substr(0, comma);
-            const std::size_t first = one.find_first_not_of(" \t");
-            if (first != std::string_view::npos) {
-                configs.emplace_back(one.substr(first, one.find_last_not_of(" \t") - first + 1));
-            }
-            rest.remove_prefix(std::min(comma + 1, rest.size()));
-        }
-    } else if (const auto home = environment("HOME")) {
-        configs = {fs::path(*home) / ".claude", fs::path(*home) / ".config" / "claude"};
-    }
-    std::vector<fs::path> roots;
-    for (const fs::path& config : configs) {
-        std::error_code ignored;
-        if (include_missing || fs::is_directory(config / "projects", ignored)) {
-            roots.push_back(config / "projects");
-        }
+    std::vector<fs::path> roots = ingest::session_folders(options::Environment::from_process());
+    if (!include_missing) {
+        std::erase_if(roots, [](const fs::path& root) {
+            std::error_code ignored;
+            return !fs::is_directory(root, ignored);
+        });
     }
     return roots;
 }

@@ -27,12 +27,11 @@ struct Fault {
 constexpr std::array<std::string_view, 9> kEventFields{"hook_event_name", "session_id",  "tool_name",
                                                        "tool_input",      "tool_use_id", "duration_ms",
                                                        "is_interrupt",    "error",       "command_name"};
-constexpr std::array<std::string_view, 4> kInputFields{"skill", "skill_name", "command", "subagent_type"};
 
 /// The fields to build: some of the event, and some of its `tool_input`.
 bool is_wanted(std::size_t depth, std::string_view key) {
     return depth == 1 ? std::ranges::find(kEventFields, key) != kEventFields.end()
-                      : std::ranges::find(kInputFields, key) != kInputFields.end();
+                      : std::ranges::find(kNamingFields, key) != kNamingFields.end();
 }
 
 /// The event; discarded if the text is not JSON.

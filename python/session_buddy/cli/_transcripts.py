@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from session_buddy import _native
 from session_buddy.cli._options import add_db_path
 
 
@@ -15,7 +16,6 @@ def add_transcript_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         nargs="*",
         type=Path,
-        help="transcript file, project folder or folder of projects (default: the projects in CLAUDE_CONFIG_DIR, "
-        "~/.claude and ~/.config/claude)",
+        help=f"transcript file, project folder or folder of projects (default: {_native.TRANSCRIPT_FOLDERS})",
     )
     add_db_path(parser)

@@ -1,4 +1,4 @@
-"""``session-buddy import``: imports recorded Claude Code sessions into the database."""
+"""``session-buddy import``: imports recorded sessions of agents into the database."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ SHOWN_SKILLS = 30
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command line."""
     parser.description = (
-        "Reads Claude Code transcripts and records each skill invocation in them. Repeating the import "
-        "adds only new invocations. A command that the user typed as /name, built-in ones included, "
+        f"Reads {_native.TRANSCRIPT_AGENTS} transcripts and records each skill invocation in them. Repeating the "
+        "import adds only new invocations. A command that the user typed as /name, built-in ones included, "
         "counts as the skill of that name. Prompts, arguments, outputs and error texts are not stored."
     )
     parser.epilog = (
@@ -83,7 +83,9 @@ def print_summary(summary: ImportSummary, db_path: str) -> None:
         "repeated in the transcripts": summary["replayed"],
         "without a readable time": summary["without_time"],
         "results without a use": summary["results_without_use"],
-        f"file{'' if summary['foreign_files'] == 1 else 's'} without a line of Claude Code": summary["foreign_files"],
+        f"file{'' if summary['foreign_files'] == 1 else 's'} without a line of {_native.TRANSCRIPT_AGENTS}": (
+            summary["foreign_files"]
+        ),
     }
     print(
         f"Read      {summary['lines']:,} lines in {summary['files']:,} file{'' if summary['files'] == 1 else 's'} "

@@ -20,7 +20,7 @@ from session_buddy.storage.skills_storage import SkillsStorage
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command line."""
     parser.description = (
-        "Writes the invocations of Claude Code transcripts to the database in the order in which they "
+        f"Writes the invocations of {_native.TRANSCRIPT_AGENTS} transcripts to the database in the order in which they "
         "ended, with current timestamps, so that a live view has data."
     )
     parser.epilog = (

@@ -1,4 +1,4 @@
-"""``session-buddy watch``: follows Claude Code transcripts and records the invocations that hooks missed."""
+"""``session-buddy watch``: follows transcripts of agents and records the invocations that hooks missed."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command line."""
     parser.description = (
-        "Follows Claude Code transcripts as they grow, records the skill invocations that hooks missed, "
-        "and reports how many those were. Read positions are stored in the database, so a later watch resumes there, "
-        "also after a crash. Prompts, arguments, outputs and error texts are not stored."
+        f"Follows {_native.TRANSCRIPT_AGENTS} transcripts as they grow, records the skill invocations that hooks "
+        "missed, and reports how many those were. Read positions are stored in the database, so a later watch resumes "
+        "there, also after a crash. Prompts, arguments, outputs and error texts are not stored."
     )
     parser.epilog = (
         "Exit status: 0 ended by Ctrl-C or SIGTERM, or caught up with --once; 1 the database cannot be used, or "
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
             if not args.json and not args.once:
                 print_flushed(f"Following {', '.join(map(str, paths))} into {db_path}. Press Ctrl-C to stop.")
                 if awaited:
-                    print_flushed("Waiting for the first session of Claude Code")
+                    print_flushed(f"Waiting for the first session of {_native.TRANSCRIPT_AGENTS}")
             progress = bar.enter_context(progress_bar("Reading", stop.is_set))
             watch_transcripts(
                 paths,

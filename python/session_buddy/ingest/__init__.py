@@ -1,4 +1,4 @@
-"""Ingestion of Claude Code transcripts: import them into a skills database, follow them, or load them for a replay.
+"""Ingestion of transcripts, the session files of agents: import them into a database, follow them, or load them.
 
 Only names, times, outcomes and durations are read from a transcript: no prompts, arguments, outputs or error texts.
 """
@@ -45,7 +45,7 @@ class ImportSummary(TypedDict):
     incomplete_lines: int  # incomplete last lines, left for the next import
     progress_lines: int  # duplicates of other lines
     other_lines: int  # lines of types without tool uses
-    foreign_files: int  # of files: those without any Claude Code line
+    foreign_files: int  # of files: those without any line of a known agent
     found: int
     typed_commands: int  # of found: slash commands typed by the user
     recorded: int
@@ -94,10 +94,10 @@ class RecordedInvocation(NamedTuple):
 
 
 def transcript_roots(*, also_missing: bool = False) -> list[Path]:
-    """The ``projects`` folders of Claude Code that exist, or with ``also_missing`` all of them.
+    """The folders in which agents store transcripts that exist, or with ``also_missing`` all of them.
 
-    They are in the config folders listed in ``CLAUDE_CONFIG_DIR`` (comma-separated), else in ``~/.claude`` and
-    ``~/.config/claude``.
+    For Claude Code they are the ``projects`` in the config folders listed in ``CLAUDE_CONFIG_DIR`` (comma-separated),
+    else in ``~/.claude`` and ``~/.config/claude``.
     """
     return _native.transcript_roots(also_missing=also_missing)
 

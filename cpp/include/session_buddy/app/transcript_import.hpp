@@ -37,8 +37,8 @@ struct TranscriptFiles {
     std::vector<std::filesystem::path> folders;
 };
 
-/// The `projects` folders in Claude Code's config folders: those in CLAUDE_CONFIG_DIR (comma-separated), else ~/.claude
-/// and ~/.config/claude. Only existing ones, or with `include_missing` all.
+/// The folders in which agents store transcripts (ingest::session_folders). Only existing ones, or with
+/// `include_missing` all.
 [[nodiscard]] std::vector<std::filesystem::path> default_transcript_roots(bool include_missing = false);
 
 /// A file is used as given; a folder is searched recursively for *.jsonl. Symbolic links to folders are not followed.
@@ -65,7 +65,7 @@ struct ImportSummary {
     std::map<std::string, std::int64_t> found_by_skill;
     std::map<std::string, std::int64_t> recorded_by_skill;
     std::vector<ImportProblem> problems;          ///< files and folders
-    std::size_t foreign_files = 0;                ///< of `files`: those without any line written by Claude Code
+    std::size_t foreign_files = 0;                ///< of `files`: those without any line written by a known agent
     std::vector<ImportProblem> unreadable_lines;  ///< "path:line", the first kMaxReportedLines
     bool stopped = false;
 };

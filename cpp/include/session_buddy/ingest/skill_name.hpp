@@ -2,6 +2,7 @@
 // prompts are never stored.
 #pragma once
 
+#include <array>
 #include <nlohmann/json_fwd.hpp>
 #include <span>
 #include <string>
@@ -22,6 +23,9 @@ inline constexpr std::string_view kUnknownCommand = "Bash";
 /// Turns any text into a valid skill name: removes control characters, malformed UTF-8 and surrounding blanks, and
 /// truncates to 256 bytes (whole characters). Returns `fallback` if nothing remains.
 [[nodiscard]] std::string to_skill_name(std::string_view text, std::string_view fallback = "unknown");
+
+/// The fields of a tool's input that its name may depend on.
+inline constexpr std::array<std::string_view, 4> kNamingFields{"skill", "skill_name", "command", "subagent_type"};
 
 /// Immutable after construction: safe to share between threads.
 class SkillNamer {

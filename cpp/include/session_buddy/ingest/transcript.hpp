@@ -1,6 +1,6 @@
-// Parses Claude Code transcripts (JSON Lines) into invocations: each tool use is paired with its result and returned
-// once. Prompts, arguments, outputs and error texts are used only to derive the skill name and the error type, and
-// never stored.
+// Parses transcripts, the session files of agents (JSON Lines), into invocations: each tool use is paired with its
+// result and returned once. Prompts, arguments, outputs and error texts are used only to derive the skill name and the
+// error type, and never stored.
 #pragma once
 
 #include <cstddef>
@@ -13,10 +13,15 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "session_buddy/core/clock.hpp"
 #include "session_buddy/ingest/bounded_keys.hpp"
 #include "session_buddy/ingest/skill_name.hpp"
+
+namespace session_buddy::options {
+struct Environment;
+}
 
 namespace session_buddy::ingest {
 
@@ -37,6 +42,28 @@ struct TranscriptInvocation {
     std::string error_type;  ///< see error_class.hpp; empty if completed
 };
 
+/// What all events of a line have in common.
+struct LineOrigin {
+    std::string_view fallback_session;  ///< the session if the line names none
+    std::uint32_t file = 0;
+};
+struct EventLine {
+    EventLine(const LineOrigin& origin, std::string_view session, std::string_view time);
+
+    std::uint32_t file;
+    std::string session_id;
+    std::string_view timestamp;
+    std::optional<TimePoint> at;  ///< timestamp, parsed
+};
+
+/// The end of a tool use.
+struct ToolResult {
+    bool is_error = false;
+    std::string_view error_class;              ///< a constant of error_class.hpp; empty unless is_error
+    std::optional<double> duration_seconds{};  ///< as measured by the tool; satisfies is_valid_duration
+    bool bad_duration = false;                 ///< there was a duration, but an invalid one
+};
+
 /// Counts of what was read. Each tool use counts once, under found, unfinished, without_time or replayed.
 struct TranscriptCounts {
     std::int64_t lines = 0;                ///< non-blank lines read
@@ -51,7 +78,7 @@ struct TranscriptCounts {
     std::int64_t unfinished = 0;           ///< uses without a result yet
     std::int64_t progress_lines = 0;       ///< progress lines, which repeat other lines
     std::int64_t other_lines = 0;          ///< lines of other kinds, without a use, result or command
-    std::int64_t foreign_lines = 0;        ///< of `other_lines`: JSON not written by Claude Code
+    std::int64_t foreign_lines = 0;        ///< of `other_lines`: JSON not written by a known agent
 };
 
 /// Memory limits of the reader. Beyond them the oldest entries are evicted:
@@ -83,6 +110,14 @@ class TranscriptReader {
     /// Discards the pending uses and results of a file that is gone or is read again under another number.
     void forget(std::uint32_t file);
 
+    /// For the source of a line (source.hpp): an event of it. `id`: the dedup key of the use, of the use that ended, or
+    /// of the command; that of a command may be empty. Invalid ids and duplicates are skipped. `skill_name` is called
+    /// unless the use is skipped.
+    void add_use(const EventLine& line, std::string_view id,
+                 const std::function<std::string(const SkillNamer&)>& skill_name);
+    void add_result(const EventLine& line, std::string_view use_id, const ToolResult& result);
+    void add_command(const EventLine& line, std::string_view id, std::string skill_name);
+
     /// For the caller: counts lines that were not passed to read_line or that it rejected.
     void count_unreadable() {
         ++counts_.lines;
@@ -104,19 +139,11 @@ class TranscriptReader {
     struct Result {
         std::uint32_t file = 0;
         std::optional<TimePoint> at;
-        bool is_error = false;
-        std::string_view error_class;  // points to a constant of error_class.hpp of error_class.hpp
-        std::optional<double> duration_seconds;
-        bool bad_duration = false;
+        ToolResult result;
     };
     class LineParser;
-    struct Line;  // the few fields that matter
-    struct Block;
 
-    void read_use(const Line& line, const Block& block);
-    void read_result(const Line& line, const Block& block, bool is_only_result);
-    void read_command(const Line& line, std::string_view text);
-    void finish(std::string key, Use use, const Result& result);
+    void finish(std::string key, Use use, const Result& end);
     void decrement_pending(std::uint32_t file);
 
     const SkillNamer& namer_;
@@ -159,5 +186,12 @@ struct ReadOutcome {
 /// sink propagate.
 [[nodiscard]] ReadOutcome read_transcript_file(const std::filesystem::path& path, TranscriptReader& reader,
                                                const ReadOptions& options);
+
+/// The agents whose transcripts can be read, for messages: "Claude Code".
+[[nodiscard]] std::string transcript_agents();
+
+/// The folders in which these agents store transcripts: in words, and as paths, existing or not.
+[[nodiscard]] std::string default_session_folders();
+[[nodiscard]] std::vector<std::filesystem::path> session_folders(const options::Environment& environment);
 
 }  // namespace session_buddy::ingest
