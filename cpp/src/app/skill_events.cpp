@@ -39,12 +39,12 @@ std::optional<std::string> none_where_empty(std::string text) {
     return text.empty() ? std::nullopt : std::optional(std::move(text));
 }
 
-}  // namespace
-
-storage::SkillEvent to_skill_event(ingest::HookEvent event, TimePoint at) {
+/// The part that hook events and transcripts share.
+template <typename Event>
+storage::SkillEvent to_stored(Event event, Kind kind, TimePoint at) {
     storage::SkillEvent stored;
-    stored.kind = kind_of(event.kind);
-    stored.key = stored.kind == Kind::command ? new_command_key() : std::move(event.key);
+    stored.kind = kind;
+    stored.key = std::move(event.key);
     stored.at = at;
     stored.record.skill_name = std::move(event.skill_name);
     stored.record.session_id = std::move(event.session_id);
@@ -52,6 +52,16 @@ storage::SkillEvent to_skill_event(ingest::HookEvent event, TimePoint at) {
     stored.record.duration_seconds = event.duration_seconds;
     stored.record.error_type = none_where_empty(std::move(event.error_type));
     return stored;
+}
+
+}  // namespace
+
+storage::SkillEvent to_skill_event(ingest::HookEvent event, TimePoint at) {
+    const Kind kind = kind_of(event.kind);
+    if (kind == Kind::command) {
+        event.key = new_command_key();
+    }
+    return to_stored(std::move(event), kind, at);
 }
 
 storage::SkillEvent to_skill_event(ingest::ReportedInvocation invocation, TimePoint now) {
@@ -72,17 +82,12 @@ storage::SkillEvent to_skill_event(ingest::ReportedInvocation invocation, TimePo
 }
 
 storage::SkillEvent to_skill_event(ingest::TranscriptInvocation invocation) {
-    storage::SkillEvent event;
-    event.kind = invocation.is_command ? Kind::command : Kind::invocation;
-    event.key = std::move(invocation.key);
-    event.at = invocation.at;
-    event.record.skill_name = std::move(invocation.skill_name);
-    event.record.invoked_at = std::move(invocation.invoked_at);
-    event.record.session_id = std::move(invocation.session_id);
-    event.record.completed = invocation.completed;
-    event.record.duration_seconds = invocation.duration_seconds;
-    event.record.error_type = none_where_empty(std::move(invocation.error_type));
-    return event;
+    std::string invoked_at = std::move(invocation.invoked_at);
+    const Kind kind = invocation.is_command ? Kind::command : Kind::invocation;
+    const TimePoint at = invocation.at;
+    storage::SkillEvent stored = to_stored(std::move(invocation), kind, at);
+    stored.record.invoked_at = std::move(invoked_at);
+    return stored;
 }
 
 }  // namespace session_buddy::app
