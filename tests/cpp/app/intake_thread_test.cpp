@@ -6,18 +6,17 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <condition_variable>
 #include <filesystem>
 #include <fstream>
 #include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
-#include <stdexcept>
 #include <thread>
 
 #include "session_buddy/core/log.hpp"
 #include "session_buddy/core/timestamp.hpp"
 #include "session_buddy/storage/database.hpp"
+#include "support/arrivals.hpp"
 #include "support/manual_clock.hpp"
 #include "support/temp_database.hpp"
 
@@ -33,27 +32,12 @@ using testing::Not;
 /// The answers to one request; there must be exactly one.
 class Reply {
   public:
-    void operator()(IntakeResponse response) {
-        const std::scoped_lock lock(mutex_);
-        responses_.push_back(std::move(response));
-        came_.notify_all();
-    }
-    IntakeResponse wait() {
-        std::unique_lock lock(mutex_);
-        if (!came_.wait_for(lock, std::chrono::seconds(20), [this] { return !responses_.empty(); })) {
-            throw std::runtime_error("no answer");
-        }
-        return responses_.front();
-    }
-    [[nodiscard]] std::size_t count() {
-        const std::scoped_lock lock(mutex_);
-        return responses_.size();
-    }
+    void operator()(IntakeResponse response) { responses_.push(std::move(response)); }
+    IntakeResponse wait() { return responses_.first(); }
+    [[nodiscard]] std::size_t count() { return responses_.size(); }
 
   private:
-    std::mutex mutex_;
-    std::condition_variable came_;
-    std::vector<IntakeResponse> responses_;
+    test::Arrivals<IntakeResponse> responses_;
 };
 
 std::string hook(const std::string& name, const std::string& key) {

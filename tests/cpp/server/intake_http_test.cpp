@@ -24,8 +24,7 @@ const std::string kInvocations = "/api/v1/invocations";
 
 class ManualIntake final : public server::Intake, public PendingRequests<IntakeRequest, IntakeResponse> {
   public:
-    using server::Intake::Done;
-    void submit(IntakeRequest request, Done done) override { push(std::move(request), std::move(done)); }
+    void submit(IntakeRequest request, Done done) override { push({std::move(request), std::move(done)}); }
 };
 
 /// Responds on the network thread before submit() returns.
@@ -455,7 +454,7 @@ TEST(IntakeHttp, a_response_to_a_disconnected_client_is_dropped) {
     ManualIntake intake;
     TestServer server(room_for_one(), &intake);
     for (int round = 0; round < 10; ++round) {
-        ManualIntake::Entry pending;
+        PendingRequest<IntakeRequest, IntakeResponse> pending;
         {
             RawConnection raw(server.port());
             raw.send(post(kHooks, kLongest) + (round % 2 == 0 ? "" : http_request("GET", "/healthz")));
@@ -471,7 +470,7 @@ TEST(IntakeHttp, a_server_stops_with_requests_in_the_intake_and_accepts_late_res
     ManualIntake intake;
     Config config;
     config.shutdown_timeout = Seconds{0.1};
-    std::vector<ManualIntake::Entry> pending;
+    std::vector<PendingRequest<IntakeRequest, IntakeResponse>> pending;
     {
         TestServer server(config, &intake);
         RawConnection stays(server.port());

@@ -18,8 +18,7 @@ using server::QueryResponse;
 
 class ManualQueries final : public server::Queries, public PendingRequests<QueryRequest, QueryResponse> {
   public:
-    using server::Queries::Done;
-    void submit(QueryRequest request, Done done) override { push(std::move(request), std::move(done)); }
+    void submit(QueryRequest request, Done done) override { push({std::move(request), std::move(done)}); }
 };
 
 QueryResponse text(std::string body) {
@@ -129,7 +128,7 @@ TEST(QueriesHttp, without_queries_it_is_503) {
 TEST(QueriesHttp, late_responses_after_a_disconnect_or_a_stop_are_dropped) {
     ManualQueries queries;
     TestServer server({}, nullptr, &queries);
-    ManualQueries::Entry pending;
+    PendingRequest<QueryRequest, QueryResponse> pending;
     {
         RawConnection raw(server.port());
         raw.send(http_request("GET", "/api/v1/skills"));
