@@ -7,10 +7,7 @@
 #include <memory>
 #include <random>
 
-#include "session_buddy/app/collector.hpp"
-#include "session_buddy/core/timestamp.hpp"
-#include "support/manual_clock.hpp"
-#include "support/temp_database.hpp"
+#include "app/collector_fixture.hpp"
 
 namespace session_buddy::app {
 namespace {
@@ -20,40 +17,18 @@ using test::execute;
 using test::query;
 using test::query_one;
 
-const TimePoint kNow = *parse_timestamp("2026-02-10T12:00:00Z");
-
 std::string run(const std::string& skill, TimePoint at, bool completed, double seconds = 5.0) {
     return test::insertion(skill, format_timestamp(at), "s1", completed, fmt::format("{}", seconds));
 }
 
-class CollectorAnomalyTest : public testing::Test {
+class CollectorAnomalyTest : public CollectorFixture {
   protected:
-    [[nodiscard]] Config config_for_folder() const {
-        Config result;
-        result.db_path = folder.file("skills.db");
-        return result;
-    }
-    void start() {
-        collector =
-            std::make_unique<Collector>(config, clock, [this](SnapshotPtr snapshot) { latest = std::move(snapshot); });
-        collector->open();
-    }
-    void cycle(std::chrono::microseconds later = 1s) {
-        clock.advance(later);
-        collector->cycle();
-    }
     [[nodiscard]] std::vector<std::string> episodes() const {
         return query(
             config.db_path,
             "SELECT skill_name, anomaly_type, detected_at, coalesce(resolved_at, 'open'), round(deviation_score, 3) "
             "FROM skill_anomalies ORDER BY id");
     }
-
-    test::TempDir folder;
-    Config config = config_for_folder();
-    test::ManualClock clock{kNow};
-    SnapshotPtr latest;
-    std::unique_ptr<Collector> collector;
 };
 
 TEST_F(CollectorAnomalyTest, a_rate_that_fell_from_85_to_62_percent_is_a_performance_drop_of_2_3) {

@@ -5,11 +5,9 @@
 
 #include <filesystem>
 
+#include "app/collector_fixture.hpp"
 #include "session_buddy/core/log.hpp"
-#include "session_buddy/core/timestamp.hpp"
 #include "session_buddy/storage/database.hpp"
-#include "support/manual_clock.hpp"
-#include "support/temp_database.hpp"
 
 namespace session_buddy::app {
 namespace {
@@ -19,20 +17,8 @@ using test::execute;
 using test::insertion;
 using test::query_one;
 
-const TimePoint kNow = *parse_timestamp("2026-02-10T12:00:00Z");
-
-class CollectorTest : public testing::Test {
+class CollectorTest : public CollectorFixture {
   protected:
-    [[nodiscard]] Config config_for_folder() const {
-        Config result;
-        result.db_path = folder.file("skills.db");
-        return result;
-    }
-    void open() { collector.open(); }
-    void cycle(std::chrono::microseconds later = 1s) {
-        clock.advance(later);
-        collector.cycle();
-    }
     [[nodiscard]] const SkillMetrics& skill(const std::string& name) const {
         const SkillMetrics* metrics = latest->skills->find(name);
         if (metrics == nullptr) {
@@ -44,20 +30,10 @@ class CollectorTest : public testing::Test {
                 const std::string& session = "s1", const std::string& duration = "2.5") const {
         execute(config.db_path, insertion(name, format_timestamp(clock.now() - ago), session, completed, duration));
     }
-
-    test::TempDir folder;
-    Config config = config_for_folder();
-    test::ManualClock clock{kNow};
-    SnapshotPtr latest;
-    int published = 0;
-    Collector collector{config, clock, [this](SnapshotPtr snapshot) {
-                            latest = std::move(snapshot);
-                            ++published;
-                        }};
 };
 
 TEST_F(CollectorTest, an_empty_database_gives_an_empty_snapshot) {
-    open();
+    start();
     ASSERT_NE(latest, nullptr);
     EXPECT_EQ(latest->sequence, 1U);
     EXPECT_EQ(latest->at, kNow);
@@ -67,7 +43,7 @@ TEST_F(CollectorTest, an_empty_database_gives_an_empty_snapshot) {
 }
 
 TEST_F(CollectorTest, publishes_new_rows_with_window_and_lifetime_metrics) {
-    open();
+    start();
     insert("pytest-run", 10s, true, "s1", "4.0");
     insert("pytest-run", 5s, true, "s1", "6.0");
     insert("pytest-run", 1s, false, "s2", "NULL");
@@ -84,7 +60,7 @@ TEST_F(CollectorTest, publishes_new_rows_with_window_and_lifetime_metrics) {
 }
 
 TEST_F(CollectorTest, lifetime_counts_rows_older_than_the_window) {
-    open();
+    start();
     insert("old", 1000h);
     cycle();
     EXPECT_EQ(skill("old").window.invocation_count, 0);
@@ -93,7 +69,7 @@ TEST_F(CollectorTest, lifetime_counts_rows_older_than_the_window) {
 }
 
 TEST_F(CollectorTest, sessions_version_changes_only_with_the_sessions) {
-    open();
+    start();
     insert("a");
     cycle();
     const auto version = latest->sessions_version;
@@ -105,7 +81,7 @@ TEST_F(CollectorTest, sessions_version_changes_only_with_the_sessions) {
 }
 
 TEST_F(CollectorTest, updates_cache_columns_that_a_trigger_cannot_compute) {
-    open();
+    start();
     insert("a");
     insert("a", 0s, false);
     cycle();
@@ -123,7 +99,7 @@ TEST_F(CollectorTest, updates_cache_columns_that_a_trigger_cannot_compute) {
 }
 
 TEST_F(CollectorTest, writes_only_cache_rows_that_changed) {
-    open();
+    start();
     insert("quiet");
     cycle();
     const std::string updated = "SELECT updated_at FROM skill_metrics_cache WHERE skill_name = 'quiet'";
@@ -134,7 +110,7 @@ TEST_F(CollectorTest, writes_only_cache_rows_that_changed) {
 }
 
 TEST_F(CollectorTest, corrects_a_cache_whose_trigger_counts_wrongly) {
-    open();
+    start();
     execute(
         config.db_path,
         "INSERT INTO skill_metrics (skill_name, total_invocations, last_invoked) VALUES ('x', 7, "
@@ -148,7 +124,7 @@ TEST_F(CollectorTest, corrects_a_cache_whose_trigger_counts_wrongly) {
 }
 
 TEST_F(CollectorTest, a_missing_database_is_served_from_memory_and_read_again_when_it_is_back) {
-    open();
+    start();
     insert("a");
     cycle();
     std::filesystem::rename(config.db_path, folder.file("away.db"));
@@ -170,7 +146,7 @@ TEST_F(CollectorTest, a_missing_database_is_served_from_memory_and_read_again_wh
 }
 
 TEST_F(CollectorTest, a_replaced_database_replaces_all_metrics) {
-    open();
+    start();
     insert("old");
     cycle();
     const std::string other = folder.file("other.db");
@@ -183,7 +159,7 @@ TEST_F(CollectorTest, a_replaced_database_replaces_all_metrics) {
 }
 
 TEST_F(CollectorTest, pruned_rows_leave_the_window) {
-    open();
+    start();
     insert("a", 3h);
     insert("a", 1h);
     insert("b");
@@ -195,7 +171,7 @@ TEST_F(CollectorTest, pruned_rows_leave_the_window) {
 }
 
 TEST_F(CollectorTest, a_locked_database_delays_nothing_and_is_read_when_free) {
-    open();
+    start();
     insert("a");
     cycle();
     {
@@ -217,7 +193,7 @@ TEST_F(CollectorTest, a_short_lock_is_not_logged_and_a_long_one_is_logged_once) 
         warnings +=
             record.message.find("cannot update skill_metrics_cache and skill_anomalies") != std::string::npos ? 1 : 0;
     });
-    open();
+    start();
     SQLite::Database writer(config.db_path, SQLite::OPEN_READWRITE);
     for (int round = 0; round < 3; ++round) {
         insert("a");
@@ -238,7 +214,7 @@ TEST_F(CollectorTest, a_short_lock_is_not_logged_and_a_long_one_is_logged_once) 
 }
 
 TEST_F(CollectorTest, unreadable_rows_are_skipped) {
-    open();
+    start();
     execute(config.db_path, insertion("a", "yesterday"));
     insert("a");
     cycle();
@@ -247,25 +223,25 @@ TEST_F(CollectorTest, unreadable_rows_are_skipped) {
 }
 
 TEST_F(CollectorTest, a_clock_set_back_by_a_day_gives_the_metrics_of_that_time) {
-    open();
+    start();
     insert("a");
     cycle();
     cycle(30h);
     EXPECT_EQ(skill("a").window.invocation_count, 0);
     clock.set(kNow + 10s);
-    collector.cycle();
+    collector->cycle();
     EXPECT_EQ(skill("a").window.invocation_count, 1);
 }
 
 TEST_F(CollectorTest, a_corrected_clock_that_was_a_day_slow_gives_the_metrics_of_the_right_time) {
-    open();
+    start();
     insert("a");
     cycle();
     clock.set(kNow - 24h);
-    collector.cycle();
+    collector->cycle();
     EXPECT_EQ(skill("a").window.invocation_count, 1) << "from the future counts as now";
     clock.set(kNow + 10s);
-    collector.cycle();
+    collector->cycle();
     EXPECT_EQ(skill("a").window.invocation_count, 1);
     EXPECT_EQ(skill("a").window.last_invocation_at, kNow);
 }
@@ -274,9 +250,9 @@ TEST_F(CollectorTest, a_start_with_a_clock_that_is_a_day_slow_loses_nothing) {
     { const auto created = storage::open_database(config.db_path, {}); }
     insert("a");
     clock.set(kNow - 24h);
-    open();
+    start();
     clock.set(kNow + 10s);
-    collector.cycle();
+    collector->cycle();
     EXPECT_EQ(skill("a").window.invocation_count, 1);
 }
 

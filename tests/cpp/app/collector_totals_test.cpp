@@ -9,13 +9,10 @@
 #include <string>
 #include <utility>
 
-#include "session_buddy/app/collector.hpp"
-#include "session_buddy/core/timestamp.hpp"
+#include "app/collector_fixture.hpp"
 #include "session_buddy/storage/database.hpp"
 #include "session_buddy/storage/pruner.hpp"
-#include "support/manual_clock.hpp"
 #include "support/privileges.hpp"
-#include "support/temp_database.hpp"
 
 namespace session_buddy::app {
 namespace {
@@ -25,25 +22,18 @@ using test::execute;
 using test::insertion;
 using test::query_one;
 
-const TimePoint kNow = *parse_timestamp("2026-02-10T12:00:00Z");
-
-class CollectorTotals : public testing::Test {
+class CollectorTotals : public CollectorFixture {
   protected:
     void SetUp() override {
-        config.db_path = folder.file("skills.db");
-        { const auto created = storage::open_database(config.db_path, {}); }
+        create_database();
         start();
     }
-    /// Starts as a new process; the old one, if any, is gone without cleanup.
-    void start() {
+    void create_database() const { const auto created = storage::open_database(config.db_path, {}); }
+    /// As if no server ever ran.
+    void create_database_again() {
         collector.reset();
-        collector =
-            std::make_unique<Collector>(config, clock, [this](SnapshotPtr snapshot) { latest = std::move(snapshot); });
-        collector->open();
-    }
-    void cycle() {
-        clock.advance(1s);
-        collector->cycle();
+        std::filesystem::remove(config.db_path);
+        create_database();
     }
     void cycle_until_counted() {
         for (int cycles = 0; latest->uncounted_rows > 0; ++cycles) {
@@ -75,12 +65,6 @@ class CollectorTotals : public testing::Test {
         return found;
     }
     using Runs = std::pair<std::int64_t, std::int64_t>;
-
-    test::TempDir folder;
-    Config config;
-    test::ManualClock clock{kNow};
-    SnapshotPtr latest;
-    std::unique_ptr<Collector> collector;
 };
 
 TEST_F(CollectorTotals, continue_after_a_restart_with_the_rows_written_meanwhile) {
@@ -159,9 +143,7 @@ TEST_F(CollectorTotals, keep_pruned_rows_when_the_newest_row_is_deleted_manually
 }
 
 TEST_F(CollectorTotals, are_complete_before_pruning_even_if_no_server_ever_ran) {
-    collector.reset();
-    std::filesystem::remove(config.db_path);
-    { const auto created = storage::open_database(config.db_path, {}); }
+    create_database_again();
     insert_many(20'000, 24h * 100);
     insert("a");
     storage::Pruner pruner(config.db_path, storage::prune_cutoff(clock.now(), 24h * 50), 200ms);
@@ -289,9 +271,7 @@ TEST_F(CollectorTotals, are_counted_once_by_two_servers_on_one_database) {
 }
 
 TEST_F(CollectorTotals, never_decrease_while_a_pruner_counts_at_the_same_time) {
-    collector.reset();
-    std::filesystem::remove(config.db_path);
-    { const auto created = storage::open_database(config.db_path, {}); }
+    create_database_again();
     insert_many(50'000, 24h * 100);
     insert("a");
     config.update_interval = Seconds(0.01);
