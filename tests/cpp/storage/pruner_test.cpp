@@ -370,6 +370,17 @@ TEST_F(PrunerTest, can_be_stopped_after_any_step_and_restarted) {
     EXPECT_EQ(test::query_one(path, "SELECT sum(invocation_count) FROM skill_time_series"), "3001");
 }
 
+TEST_F(PrunerTest, a_stop_while_it_completes_the_hours_deletes_nothing_and_the_next_one_continues) {
+    insert_many(5000);
+    int asked = 0;
+    EXPECT_TRUE(Pruner(path, kCutoff, kTimeout).step(kNow, [&] { return ++asked == 3; }));
+    EXPECT_EQ(asked, 3) << "reads no row after the stop";
+    EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM skill_invocation"), "5000");
+    EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM skill_time_series"), "0");
+    EXPECT_EQ(prune().rows, 4999) << "all but the newest";
+    EXPECT_EQ(test::query_one(path, "SELECT sum(invocation_count) FROM skill_time_series"), "5000");
+}
+
 TEST_F(PrunerTest, a_process_that_is_killed_leaves_a_sound_database) {
     insert_many(20000, "2025-12-01T00:00:00Z");
     insert_row("skill-1", kRecent);
