@@ -11,6 +11,7 @@
 #include <string>
 #include <utility>
 
+#include "arguments.hpp"
 #include "bindings.hpp"
 #include "session_buddy/app/real_time_server.hpp"
 #include "session_buddy/core/options.hpp"
@@ -119,65 +120,22 @@ py::object metrics_of(const Snapshot& snapshot, const std::string& skill_name) {
     return fields;
 }
 
-[[noreturn]] void wrong_type(const options::Option& option, const char* expected, py::handle value) {
-    throw py::type_error(std::string(option.name) + " must be " + expected + ", not " + type_name(value));
-}
-
-double to_double(const options::Option& option, const char* expected, py::handle value) {
-    PyObject* object = value.ptr();
-    if (PyBool_Check(object) || PyUnicode_Check(object) || !PyNumber_Check(object)) {
-        wrong_type(option, expected, value);
-    }
-    const double number = PyFloat_AsDouble(object);
-    if (PyErr_Occurred() != nullptr) {
-        PyErr_Clear();
-        wrong_type(option, expected, value);
-    }
-    return number;
-}
-
 options::Value to_value(const options::Option& option, py::handle value) {
-    PyObject* object = value.ptr();
-    const bool is_bool = PyBool_Check(object) != 0;
     switch (option.kind) {
         case options::Kind::boolean:
-            if (!is_bool) {
-                wrong_type(option, "a bool", value);
-            }
-            return object == Py_True;
+            return to_bool(option.name, value);
         case options::Kind::integer: {
-            if (is_bool || PyIndex_Check(object) == 0) {
-                wrong_type(option, "an int", value);
-            }
-            const auto whole = py::reinterpret_steal<py::object>(PyNumber_Index(object));
-            if (!whole) {
-                throw py::error_already_set();
-            }
             int overflow = 0;
-            const auto number = PyLong_AsLongLongAndOverflow(whole.ptr(), &overflow);
-            return std::int64_t{overflow == 0 ? number : overflow * INT64_MAX};  // out of every range either way
+            const std::int64_t number = to_integer(option.name, value, overflow);
+            return overflow == 0 ? number : overflow * INT64_MAX;  // out of every range either way
         }
         case options::Kind::number:
-            return to_double(option, "a number", value);
+            return to_number(option.name, value);
         case options::Kind::duration:
-            return to_double(option, "a number of seconds", value);
-        case options::Kind::text:
-        case options::Kind::path:
-        case options::Kind::secret:
-        case options::Kind::list:
-        case options::Kind::choice:
-            break;
+            return to_number(option.name, value, "a number of seconds");
+        default:
+            return to_text(option.name, value);
     }
-    if (!py::isinstance<py::str>(value)) {
-        wrong_type(option, "a str", value);
-    }
-    Py_ssize_t size = 0;
-    const char* text = PyUnicode_AsUTF8AndSize(object, &size);
-    if (text == nullptr) {  // lone surrogates
-        PyErr_Clear();
-        throw py::value_error(std::string(option.name) + " must be valid UTF-8");
-    }
-    return std::string(text, static_cast<std::size_t>(size));
 }
 
 // Where an empty text is an error, None stands for "not set".

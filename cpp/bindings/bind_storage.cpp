@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "arguments.hpp"
 #include "bindings.hpp"
 #include "session_buddy/core/clock.hpp"
 #include "session_buddy/core/enum_names.hpp"
@@ -71,10 +72,6 @@ PyObject* add_exception(py::module_& module, const char* name, const char* text,
     return type;
 }
 
-[[noreturn]] void wrong_type(const char* field, const char* expected, py::handle value) {
-    throw py::type_error(std::string(field) + " must be " + expected + ", not " + type_name(value));
-}
-
 // None and an absent key are the same: NULL or the default of the column.
 std::optional<py::object> field_of(const py::dict& fields, const char* name) {
     PyObject* value = PyDict_GetItemString(fields.ptr(), name);
@@ -86,19 +83,7 @@ std::optional<py::object> field_of(const py::dict& fields, const char* name) {
 
 std::optional<std::string> text_of(const py::dict& fields, const char* name) {
     const auto value = field_of(fields, name);
-    if (!value) {
-        return std::nullopt;
-    }
-    if (!py::isinstance<py::str>(*value)) {
-        wrong_type(name, "a str", *value);
-    }
-    Py_ssize_t size = 0;
-    const char* text = PyUnicode_AsUTF8AndSize(value->ptr(), &size);
-    if (text == nullptr) {  // lone surrogates
-        PyErr_Clear();
-        throw py::value_error(std::string(name) + " must be valid UTF-8");
-    }
-    return std::string(text, static_cast<std::size_t>(size));
+    return value ? std::optional(to_text(name, *value)) : std::nullopt;
 }
 
 std::string required_text(const py::dict& fields, const char* name) {
@@ -111,34 +96,13 @@ std::string required_text(const py::dict& fields, const char* name) {
 
 std::optional<double> number_of(const py::dict& fields, const char* name) {
     const auto value = field_of(fields, name);
-    if (!value) {
-        return std::nullopt;
-    }
-    if (PyBool_Check(value->ptr()) || PyUnicode_Check(value->ptr())) {
-        wrong_type(name, "a number", *value);
-    }
-    const double number = PyFloat_AsDouble(value->ptr());
-    if (PyErr_Occurred() != nullptr) {
-        PyErr_Clear();
-        wrong_type(name, "a number", *value);
-    }
-    return number;
+    return value ? std::optional(to_number(name, *value)) : std::nullopt;
 }
 
 std::optional<std::int64_t> integer_of(const py::dict& fields, const char* name) {
     const auto value = field_of(fields, name);
-    if (!value) {
-        return std::nullopt;
-    }
-    if (PyBool_Check(value->ptr()) || PyIndex_Check(value->ptr()) == 0) {
-        wrong_type(name, "an int", *value);
-    }
-    const auto whole = py::reinterpret_steal<py::object>(PyNumber_Index(value->ptr()));
-    if (!whole) {
-        throw py::error_already_set();
-    }
     int overflow = 0;
-    const auto number = PyLong_AsLongLongAndOverflow(whole.ptr(), &overflow);
+    const auto number = value ? std::optional(to_integer(name, *value, overflow)) : std::nullopt;
     if (overflow != 0) {
         throw py::value_error(std::string(name) + " is too large");
     }
@@ -151,10 +115,7 @@ InvocationRecord to_record(const py::dict& fields) {
     record.invoked_at = required_text(fields, "invoked_at");
     record.session_id = required_text(fields, "session_id");
     if (const auto completed = field_of(fields, "completed")) {
-        if (!PyBool_Check(completed->ptr())) {
-            wrong_type("completed", "a bool", *completed);
-        }
-        record.completed = completed->is(py::bool_(true));
+        record.completed = to_bool("completed", *completed);
     }
     record.duration_seconds = number_of(fields, "duration_seconds");
     record.workflow_path = text_of(fields, "workflow_path");

@@ -45,9 +45,6 @@ void bind_server(py::module_& module);
 /// The options of the Python class by name: durations in seconds, secrets hidden.
 [[nodiscard]] py::dict settings_of(const Config& config);
 
-/// The name of the type of a value in error messages: "str", "NoneType", …
-[[nodiscard]] std::string type_name(py::handle value);
-
 /// The queue that passes log records from native threads to the Python thread that calls `logging`.
 void bind_log_queue(py::module_& module);
 

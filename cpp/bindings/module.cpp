@@ -33,10 +33,6 @@ bool report_progress(const py::object& progress, std::uint64_t done, std::uint64
     return progress.is_none() || progress(done, total).cast<bool>();
 }
 
-std::string type_name(py::handle value) {
-    return Py_TYPE(value.ptr())->tp_name;
-}
-
 namespace {
 
 void translate(std::exception_ptr failure) {  // NOLINT(performance-unnecessary-value-param): pybind11's signature
