@@ -10,12 +10,13 @@ from pathlib import Path
 from support.paths import ROOT
 
 FOLDER = Path(__file__).parent
+WITHOUT = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")
 PAGE = (ROOT / "docs" / "explanation" / "reliability.md").read_text(encoding="utf-8")
 
 
 def test_every_test_of_this_folder_is_named_and_no_other() -> None:
     listing = subprocess.run(
-        [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", str(FOLDER)],
+        [sys.executable, "-m", "pytest", "--collect-only", "-q", *WITHOUT, str(FOLDER)],
         cwd=ROOT,
         capture_output=True,
         text=True,

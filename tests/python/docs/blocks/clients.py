@@ -40,7 +40,7 @@ def python_conftest(block: Block, home: Path) -> None:
     """A conftest.py: pytest runs with it, and the run is stored in the database."""
     (home / "conftest.py").write_text(block.text, encoding="utf-8")
     (home / "test_nothing.py").write_text("def test_nothing():\n    pass\n", encoding="utf-8")
-    bash(f"{sys.executable} -m pytest -q -p no:cacheprovider .", home)
+    bash(f"PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 {sys.executable} -m pytest -q -p no:cacheprovider .", home)
     with contextlib.closing(sqlite3.connect(home / "skills.db")) as connection:
         rows = connection.execute("SELECT skill_name, completed, duration_seconds FROM skill_invocation").fetchall()
     assert [row[:2] for row in rows] == [("pytest-run", 1)]
