@@ -17,7 +17,7 @@ using anomaly::SkillDetector;
 using nlohmann::json;
 
 // Incremented when the meaning of a field changes; a state of another version is ignored.
-constexpr int kVersion = 2;
+constexpr int kStateVersion = 2;
 constexpr const char* kHead = "head";
 
 std::int64_t to_micros(TimePoint at) {
@@ -96,7 +96,8 @@ std::optional<AnomalyEngine::OpenEpisode> to_episode(const json& from) {
 }  // namespace
 
 storage::StateEntry head_entry(TimePoint until, std::int64_t last_id) {
-    return {kHead, fmt::format(R"({{"version":{},"until":{},"last_id":{}}})", kVersion, to_micros(until), last_id)};
+    return {kHead,
+            fmt::format(R"({{"version":{},"until":{},"last_id":{}}})", kStateVersion, to_micros(until), last_id)};
 }
 
 storage::StateEntry episode_entry(const AnomalyEngine::OpenEpisode& open) {
@@ -119,7 +120,7 @@ std::optional<DetectorState> parse_detector_state(const std::vector<storage::Sta
         for (const storage::StateEntry& entry : entries) {
             const json from = json::parse(entry.text.value_or(""));
             if (entry.name == kHead) {
-                if (from.at("version").get<int>() != kVersion) {
+                if (from.at("version").get<int>() != kStateVersion) {
                     return std::nullopt;
                 }
                 has_head = true;

@@ -40,13 +40,13 @@ namespace fs = std::filesystem;
 constexpr log::Logger kLogger{"session_buddy.hook"};
 
 /// Busy timeout for the database lock, which is requested at most three times.
-constexpr std::chrono::milliseconds kBusyTimeout{10};
+constexpr std::chrono::milliseconds kHookBusyTimeout{10};
 /// Read timeout in milliseconds for an incomplete event.
 constexpr int kInputTimeout = 2000;
 /// Larger events are skipped; session-buddy watch recovers their invocations from the transcripts.
-constexpr std::size_t kMaxEventBytes = std::size_t{64} << 20U;
+constexpr std::size_t kMaxHookEventBytes = std::size_t{64} << 20U;
 /// Spooled events that one hook stores in addition to its own.
-constexpr std::size_t kMaxDrained = 50;
+constexpr std::size_t kMaxDrainedByHook = 50;
 /// Maximum time for draining them, in case triggers of another tool are slow.
 constexpr std::chrono::milliseconds kMaxSpoolLock{500};
 constexpr std::size_t kMaxLogBytes = std::size_t{1} << 20U;
@@ -158,7 +158,7 @@ std::string read_stdin() {
         } else if (count < 0 && errno != EINTR) {
             throw std::runtime_error("cannot read stdin");
         }
-        if (text.size() > kMaxEventBytes) {
+        if (text.size() > kMaxHookEventBytes) {
             throw std::runtime_error("event larger than 64 MiB");
         }
     }
@@ -172,9 +172,9 @@ void store(const storage::SkillEvent& event, const Config& config) {
     };
     std::optional<storage::EventStore> store;
     try {
-        store.emplace(config.db_path, storage::OpenOptions{.busy_timeout = kBusyTimeout, .short_lived = true});
+        store.emplace(config.db_path, storage::OpenOptions{.busy_timeout = kHookBusyTimeout, .short_lived = true});
         // Drain the spool first and completely: it may hold the start event of the tool use that ends now.
-        if (spool.drain(*store, kMaxDrained, kMaxSpoolLock)) {
+        if (spool.drain(*store, kMaxDrainedByHook, kMaxSpoolLock)) {
             spool_event("older events in the spool are stored first");
             return;
         }

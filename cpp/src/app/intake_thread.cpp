@@ -30,11 +30,9 @@ using std::chrono::steady_clock;
 constexpr log::Logger kLogger{"session_buddy.intake"};
 
 /// Busy timeout for the database lock. Clients that submit hooks wait for it.
-constexpr std::chrono::milliseconds kBusyTimeout{50};
+constexpr std::chrono::milliseconds kIntakeBusyTimeout{50};
 /// Interval between maintenance steps: draining the spool and expiring open tool uses.
 constexpr std::chrono::milliseconds kMaintenanceInterval{1000};
-/// Events drained from the spool per call.
-constexpr std::size_t kMaxDrained = 1000;
 /// Maximum time for parsing reports before the parsed ones are stored and hooks are served.
 constexpr std::chrono::milliseconds kMaxReadTime{50};
 /// Soft limit on parsed records that are not stored yet.
@@ -265,7 +263,7 @@ void IntakeThread::store_hooks() {
 
 /// Drains the spool completely, because it may hold the start of a tool use that ends now. False if stop() came first.
 bool IntakeThread::drain_spool(storage::EventStore& store) {
-    while (spool_.drain(store, kMaxDrained, max_lock_)) {
+    while (spool_.drain(store, Spool::kBatchEvents, max_lock_)) {
         if (!worker_.wait(storage::kLockPause)) {
             return false;
         }
@@ -374,7 +372,7 @@ void IntakeThread::reject_all() {
 void IntakeThread::drain_and_expire() {
     try {
         storage::EventStore& store = open_store();
-        if (!spool_.drain(store, kMaxDrained,
+        if (!spool_.drain(store, Spool::kBatchEvents,
                           max_lock_)) {  // else the spool may hold the end of an open tool use
             store.expire(clock_.now() - std::chrono::duration_cast<TimePoint::duration>(config_.hook_timeout));
         }
@@ -390,7 +388,7 @@ void IntakeThread::drain_and_expire() {
 storage::EventStore& IntakeThread::open_store() {
     if (!store_) {
         store_ = std::make_unique<storage::EventStore>(
-            config_.db_path, storage::OpenOptions{.busy_timeout = kBusyTimeout,
+            config_.db_path, storage::OpenOptions{.busy_timeout = kIntakeBusyTimeout,
                                                   .create = false,
                                                   .durability = storage::Durability::power,
                                                   .max_values_per_skill = config_.max_values_per_skill});

@@ -36,7 +36,7 @@ constexpr log::Logger kLogger{"session_buddy.queries"};
 /// Retry-After, in seconds.
 constexpr const char* kRetryAfter = "1";
 /// Busy timeout for the database lock; all queued queries wait for it too.
-constexpr std::chrono::milliseconds kBusyTimeout{500};
+constexpr std::chrono::milliseconds kQueryBusyTimeout{500};
 /// After this idle time the connection is closed, because a replaced database file would go unnoticed.
 constexpr std::chrono::milliseconds kIdleTime{2000};
 /// A smaller body is built for each client; larger ones are shared to save memory.
@@ -107,7 +107,8 @@ struct TooManyInvocations : std::exception {};
 }  // namespace
 
 struct QueryThread::History {
-    History(const std::string& path, std::function<bool()> give_up) : queries(path, kBusyTimeout, std::move(give_up)) {}
+    History(const std::string& path, std::function<bool()> give_up)
+        : queries(path, kQueryBusyTimeout, std::move(give_up)) {}
 
     storage::HistoryQueries queries;
     HourlyCounts hours;

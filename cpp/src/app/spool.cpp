@@ -35,7 +35,7 @@ constexpr log::Logger kLogger{"session_buddy.spool"};
 constexpr std::string_view kSuffix = ".json";
 constexpr std::string_view kDurableSuffix = "-p.json";  // spooled with Durability::power
 constexpr std::string_view kPartialSuffix = ".part";
-constexpr std::size_t kMaxEventBytes = 16384;  // of an event with all strings at their maximum length, escaped
+constexpr std::size_t kMaxSpooledEventBytes = 16384;  // of an event with all strings at their maximum length, escaped
 /// A half-written file of a killed process is removed at this age.
 constexpr std::chrono::hours kMaxPartialAge{1};
 
@@ -159,7 +159,7 @@ std::optional<std::string> text_of(const fs::path& file) {
     if (descriptor < 0) {
         return std::nullopt;
     }
-    std::string text(kMaxEventBytes, '\0');
+    std::string text(kMaxSpooledEventBytes, '\0');
     const auto count = ::read(descriptor, text.data(), text.size());
     ::close(descriptor);
     if (count < 0) {

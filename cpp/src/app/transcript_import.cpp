@@ -18,8 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kBatchRows = 1000;
-
 /// Searches a folder recursively. Not recursive_directory_iterator, so that an unreadable folder is reported and its
 /// siblings are still searched.
 void find_in_folder(const fs::path& folder, TranscriptFiles& found) {
@@ -189,7 +187,7 @@ ImportSummary import_transcripts(const std::vector<fs::path>& paths, const std::
     };
     read_all(paths, namer, summary, progress, [&](ingest::TranscriptInvocation&& invocation) {
         batch.push_back(to_skill_event(std::move(invocation)));
-        if (batch.size() >= kBatchRows) {
+        if (batch.size() >= kTranscriptBatchRows) {
             store_batch();
         }
     });

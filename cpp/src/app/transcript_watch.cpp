@@ -31,14 +31,11 @@ namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using std::chrono::steady_clock;
-using Kind = WatchReport::Kind;
 
 constexpr std::uint64_t kChunkBytes = std::uint64_t{4} * 1024 * 1024;  // read of one file before the next file
-constexpr std::size_t kBatchRows = 1000;
-constexpr std::size_t kMaxDrained = 1000;           // spooled events per call
-constexpr std::size_t kMaxReportedProblems = 1000;  // per scan; further ones are not reported
-constexpr milliseconds kBusyTimeout{1000};          // for the database lock, before a retry
-constexpr milliseconds kRetryPause{1000};
+constexpr std::size_t kMaxReportedProblems = 1000;                     // per scan; further ones are not reported
+constexpr milliseconds kWatchBusyTimeout{1000};                        // for the database lock, before a retry
+constexpr milliseconds kWatchRetryPause{1000};
 constexpr milliseconds kDebounceTime{100};     // after the first of several changes
 constexpr milliseconds kReportInterval{1000};  // between two coverage reports
 constexpr milliseconds kSaveInterval{1000};    // between two saves of offsets
@@ -94,7 +91,7 @@ class TranscriptWatch::Impl {
             if (!caught_up_ && unread_.empty() && (options_.once ? pending_.empty() : !has_settled())) {
                 caught_up_ = true;
                 save_offsets();
-                report(Kind::caught_up);
+                report(WatchReport::Kind::caught_up);
             }
             if (caught_up_ && options_.once) {
                 break;
@@ -103,7 +100,7 @@ class TranscriptWatch::Impl {
         }
         store_settled();
         save_offsets();
-        report(Kind::ended);
+        report(WatchReport::Kind::ended);
     }
 
   private:
@@ -302,7 +299,7 @@ class TranscriptWatch::Impl {
         restart();
         while (!store_ && callbacks_.should_continue()) {
             try {
-                store_.emplace(options_.db_path, storage::OpenOptions{.busy_timeout = kBusyTimeout});
+                store_.emplace(options_.db_path, storage::OpenOptions{.busy_timeout = kWatchBusyTimeout});
                 saved_offsets_ = store_->transcript_offsets();
                 database_ = database_file(options_.db_path);
                 note_database_works();
@@ -340,7 +337,7 @@ class TranscriptWatch::Impl {
                 unread_.insert(path);
             }
             coverage_ = reported_ = {};
-            report(Kind::database_replaced);
+            report(WatchReport::Kind::database_replaced);
         }
         return true;
     }
@@ -365,9 +362,9 @@ class TranscriptWatch::Impl {
     }
 
     void note_database_fails(std::string_view reason) {
-        retry_from_ = steady_clock::now() + kRetryPause;
+        retry_from_ = steady_clock::now() + kWatchRetryPause;
         if (!std::exchange(database_waits_, true)) {
-            WatchReport report = new_report(Kind::database_waits);
+            WatchReport report = new_report(WatchReport::Kind::database_waits);
             report.reason = reason;
             callbacks_.report(report);
         }
@@ -375,7 +372,7 @@ class TranscriptWatch::Impl {
 
     void note_database_works() {
         if (std::exchange(database_waits_, false)) {
-            report(Kind::database_back);
+            report(WatchReport::Kind::database_back);
         }
     }
 
@@ -383,7 +380,7 @@ class TranscriptWatch::Impl {
         if (has_settled()) {
             with_database([this] {
                 // Events that hooks spooled are stored first.
-                while (spool_.drain(*store_, kMaxDrained)) {
+                while (spool_.drain(*store_, Spool::kBatchEvents)) {
                 }
                 for (auto entry = pending_.begin(); entry != pending_.end();) {
                     entry = store_batch(entry);
@@ -406,7 +403,7 @@ class TranscriptWatch::Impl {
         const auto now = steady_clock::now();
         std::vector<storage::SkillEvent> batch;
         std::vector<std::uint64_t> numbers;
-        for (; entry != pending_.end() && batch.size() < kBatchRows; ++entry) {
+        for (; entry != pending_.end() && batch.size() < kTranscriptBatchRows; ++entry) {
             if (entry->second.due <= now) {
                 batch.push_back(entry->second.event);
                 numbers.push_back(entry->first);
@@ -462,7 +459,7 @@ class TranscriptWatch::Impl {
 
     // ---- Reporting
 
-    [[nodiscard]] WatchReport new_report(Kind kind) const {
+    [[nodiscard]] WatchReport new_report(WatchReport::Kind kind) const {
         WatchReport report;
         report.kind = kind;
         report.coverage = coverage_;
@@ -474,8 +471,8 @@ class TranscriptWatch::Impl {
         return report;
     }
 
-    void report(Kind kind) {
-        if (kind == Kind::caught_up || kind == Kind::coverage) {
+    void report(WatchReport::Kind kind) {
+        if (kind == WatchReport::Kind::caught_up || kind == WatchReport::Kind::coverage) {
             reported_ = coverage_;
         }
         callbacks_.report(new_report(kind));
@@ -485,12 +482,12 @@ class TranscriptWatch::Impl {
         const auto now = steady_clock::now();
         if (caught_up_ && coverage_ != reported_ && now >= next_report_) {
             next_report_ = now + kReportInterval;
-            report(Kind::coverage);
+            report(WatchReport::Kind::coverage);
         }
     }
 
     void report_problem(const std::string& path, const std::string& reason) {
-        WatchReport report = new_report(Kind::problem);
+        WatchReport report = new_report(WatchReport::Kind::problem);
         report.path = path;
         report.reason = reason;
         callbacks_.report(report);

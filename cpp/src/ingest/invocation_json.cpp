@@ -30,7 +30,7 @@ constexpr std::array<std::string_view, 4> kPrivateFields{"user_query", "alternat
 constexpr std::size_t kMaxMembers = 16;
 
 /// Thrown while a record is parsed; the caller adds the index.
-struct Fault {
+struct RecordFault {
     std::string field;
     std::string reason;
 };
@@ -38,7 +38,7 @@ struct Fault {
 std::string validated_text(const json& value, const std::string& field, bool (*is_valid)(std::string_view),
                            const char* rule) {
     if (!value.is_string() || !is_valid(value.get_ref<const std::string&>())) {
-        throw Fault{field, rule};
+        throw RecordFault{field, rule};
     }
     return value.get<std::string>();
 }
@@ -55,7 +55,7 @@ bool is_time(std::string_view text) {
 double duration_from(const json& value, const std::string& field) {
     const double seconds = value.is_number() ? value.get<double>() : -1.0;
     if (!is_valid_duration(seconds)) {
-        throw Fault{field, kDurationRule};
+        throw RecordFault{field, kDurationRule};
     }
     return seconds;
 }
@@ -63,7 +63,7 @@ double duration_from(const json& value, const std::string& field) {
 std::int64_t rank_from(const json& value, const std::string& field) {
     if (!value.is_number_integer() || (value.is_number_unsigned() && value.get<std::uint64_t>() > INT64_MAX) ||
         value.get<std::int64_t>() < 0) {
-        throw Fault{field, "must be a non-negative integer"};
+        throw RecordFault{field, "must be a non-negative integer"};
     }
     return value.get<std::int64_t>();
 }
@@ -76,7 +76,7 @@ void read_field(ReportedInvocation& record, const std::string& field, const json
         record.session_id = validated_text(value, field, is_valid_skill_name, kName);
     } else if (field == "completed") {
         if (!value.is_boolean()) {
-            throw Fault{field, "must be true or false"};
+            throw RecordFault{field, "must be true or false"};
         }
         record.completed = value.get<bool>();
     } else if (field == "key") {
@@ -100,15 +100,15 @@ void read_field(ReportedInvocation& record, const std::string& field, const json
     } else if (field == "selection_rank") {
         record.selection_rank = rank_from(value, field);
     } else if (std::ranges::find(kPrivateFields, field) != kPrivateFields.end()) {
-        throw Fault{field, kPrivate};
+        throw RecordFault{field, kPrivate};
     } else {
-        throw Fault{is_error_class(field) ? field : "", "is not a known field of an invocation"};
+        throw RecordFault{is_error_class(field) ? field : "", "is not a known field of an invocation"};
     }
 }
 
 ReportedInvocation read_record(const json& object) {
     if (!object.is_object()) {
-        throw Fault{"", "must be a JSON object"};
+        throw RecordFault{"", "must be a JSON object"};
     }
     ReportedInvocation record;
     for (const auto& [field, value] : object.items()) {
@@ -119,13 +119,13 @@ ReportedInvocation read_record(const json& object) {
     for (const char* field : {"skill_name", "session_id", "completed"}) {
         const auto found = object.find(field);
         if (found == object.end() || found->is_null()) {
-            throw Fault{field, "is missing"};
+            throw RecordFault{field, "is missing"};
         }
     }
     return record;
 }
 
-ReportFault to_fault(std::size_t index, Fault fault) {
+ReportFault to_fault(std::size_t index, RecordFault fault) {
     std::string reason =
         fault.field.empty() ? "A record or one of its fields " + fault.reason : fault.field + ' ' + fault.reason;
     return {.index = index, .field = std::move(fault.field), .reason = std::move(reason)};
@@ -153,7 +153,7 @@ std::variant<std::vector<ReportedInvocation>, ReportFault> read_invocations(std:
         if (++count <= kMaxReportedInvocations && !fault) {
             try {
                 records.push_back(read_record(object));
-            } catch (Fault& found) {
+            } catch (RecordFault& found) {
                 fault = to_fault(records.size(), std::move(found));
             }
         }

@@ -1,6 +1,8 @@
 // Converts parsed input (ingest) to events for the store (storage), for each source.
 #pragma once
 
+#include <cstddef>
+
 #include "session_buddy/core/clock.hpp"
 #include "session_buddy/ingest/hook_event.hpp"
 #include "session_buddy/ingest/invocation_json.hpp"
@@ -16,5 +18,8 @@ namespace session_buddy::app {
 [[nodiscard]] storage::SkillEvent to_skill_event(ingest::ReportedInvocation invocation, TimePoint now);
 
 [[nodiscard]] storage::SkillEvent to_skill_event(ingest::TranscriptInvocation invocation);
+
+/// Invocations of transcripts that are stored at a time.
+inline constexpr std::size_t kTranscriptBatchRows = 1000;
 
 }  // namespace session_buddy::app

@@ -24,6 +24,9 @@ class SpoolError : public std::runtime_error {
 /// event that two processes store is recognized by its dedup key.
 class Spool {
   public:
+    /// The events that a program that keeps running drains per call.
+    static constexpr std::size_t kBatchEvents = 1000;
+
     /// Symbolic links in `db_path` are resolved. `max_events`: maximum number of files.
     Spool(const std::string& db_path, std::uint32_t max_events);
 
