@@ -69,9 +69,9 @@ std::unique_ptr<Analytics> Collector::create_analytics(TimePoint now) {
     std::optional<DetectorState> resume;
     std::vector<std::pair<std::string, std::string>> open_anomalies;
     try {
-        if (SQLite::Database* const database = follower_.connection()) {
-            open_anomalies = storage::open_anomalies(*database);
-            resume = parse_detector_state(storage::read_detector_state(*database));
+        if (auto stored = follower_.anomaly_state()) {
+            open_anomalies = std::move(stored->open_anomalies);
+            resume = parse_detector_state(stored->detector);
         }
     } catch (const storage::StorageError& error) {
         kLogger.warning("cannot read the stored anomaly state; detecting anomalies without it: {}", error.what());

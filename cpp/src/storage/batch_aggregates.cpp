@@ -49,14 +49,6 @@ bool is_our_schema(SQLite::Database& database) {
     return found == wanted && sql::query_text(database, "PRAGMA encoding") == "UTF-8";
 }
 
-std::optional<double> optional_real(const sql::Statement& row, int column) {
-    return row.is_null(column) ? std::nullopt : std::optional<double>(row.real(column));
-}
-
-std::optional<std::string> optional_text(const sql::Statement& row, int column) {
-    return row.is_null(column) ? std::nullopt : std::optional<std::string>(row.text(column));
-}
-
 /// Like SQL's round(): larger numbers have no fraction.
 double rounded(double number) {
     constexpr double kWhole = 4503599627370496.0;
@@ -114,8 +106,8 @@ struct BatchAggregates::Reader {
 
     [[nodiscard]] Moment moment_of(const std::string& text) {
         if (text != last_text) {
-            moment.with(std::string_view(text)).step();
-            last_moment = optional_real(moment, 0);
+            moment.with(text).step();
+            last_moment = moment.optional_real(0);
             moment.reset();
             last_text = text;
         }
@@ -164,7 +156,7 @@ bool BatchAggregates::read(std::span<const InvocationRecord* const> records) {
         const auto [known, is_new] = skill_indexes.try_emplace(record->skill_name, skills_.size());
         if (is_new) {
             Skill skill{.name = record->skill_name};
-            if (reader.metrics.with(std::string_view(skill.name)).step()) {
+            if (reader.metrics.with(skill.name).step()) {
                 if (reader.metrics.integer(10) != 1) {
                     return false;
                 }
@@ -173,19 +165,19 @@ bool BatchAggregates::read(std::span<const InvocationRecord* const> records) {
                 skill.abandoned = reader.metrics.integer(2);
                 skill.completion_rate = reader.metrics.real(3);
                 skill.total_seconds = reader.metrics.real(4);
-                skill.mean_seconds = optional_real(reader.metrics, 5);
-                skill.first_invoked = optional_text(reader.metrics, 6);
-                skill.last_invoked = optional_text(reader.metrics, 7);
-                skill.first_moment = optional_real(reader.metrics, 8);
-                skill.last_moment = optional_real(reader.metrics, 9);
+                skill.mean_seconds = reader.metrics.optional_real(5);
+                skill.first_invoked = reader.metrics.optional_text(6);
+                skill.last_invoked = reader.metrics.optional_text(7);
+                skill.first_moment = reader.metrics.optional_real(8);
+                skill.last_moment = reader.metrics.optional_real(9);
                 reader.metrics.reset();
             }
-            if (reader.cache.with(std::string_view(skill.name)).step()) {
+            if (reader.cache.with(skill.name).step()) {
                 if (reader.cache.integer(2) != 1) {
                     return false;
                 }
-                skill.cached_invoked = optional_text(reader.cache, 0);
-                skill.cached_moment = optional_real(reader.cache, 1);
+                skill.cached_invoked = reader.cache.optional_text(0);
+                skill.cached_moment = reader.cache.optional_real(1);
                 reader.cache.reset();
             }
             skills_.push_back(std::move(skill));
@@ -244,7 +236,7 @@ void BatchAggregates::add(const InvocationRecord& record, Skill& skill, Reader& 
         count(skill.errors, *record.error_type);
     }
     if (record.follow_up_actions) {
-        reader.first_element.with(std::string_view(*record.follow_up_actions)).step();
+        reader.first_element.with(*record.follow_up_actions).step();
         if (!reader.first_element.is_null(0)) {
             count(skill.follow_ups, reader.first_element.text(0));
         }
@@ -283,10 +275,10 @@ void BatchAggregates::write_metrics() {
                           " avg_duration_seconds = ?7, first_invoked = ?8, last_invoked = ?9,"
                           " updated_at = datetime('now') WHERE skill_name = ?1");
     for (const Skill& skill : skills_) {
-        insert.with(std::string_view(skill.name)).run();
+        insert.with(skill.name).run();
         update
-            .with(std::string_view(skill.name), skill.total, skill.completed, skill.abandoned, skill.completion_rate,
-                  skill.total_seconds, skill.mean_seconds, skill.first_invoked, skill.last_invoked)
+            .with(skill.name, skill.total, skill.completed, skill.abandoned, skill.completion_rate, skill.total_seconds,
+                  skill.mean_seconds, skill.first_invoked, skill.last_invoked)
             .run();
     }
 }
@@ -307,7 +299,7 @@ void BatchAggregates::write_counts(const char* select, const char* update, Count
             object += nlohmann::json(name).dump(-1, ' ', false, nlohmann::json::error_handler_t::ignore);
             object += ':' + std::to_string(times);
         };
-        known.with(std::string_view(skill.name));
+        known.with(skill.name);
         while (known.step()) {
             const auto more = added.find(known.text(0));
             append(known.text(0), known.integer(1) + (more != added.end() ? more->second : 0));
@@ -320,7 +312,7 @@ void BatchAggregates::write_counts(const char* select, const char* update, Count
                 append(name, times);
             }
         }
-        write.with(std::string_view(skill.name), std::string_view(object + '}')).run();
+        write.with(skill.name, object + '}').run();
     }
 }
 

@@ -52,7 +52,7 @@ void install_change_counter(SQLite::Database& database) {
         database.exec(fmt::format("DROP TRIGGER IF EXISTS {}", trigger.name));
         database.exec(std::string(trigger.text));
     }
-    if (sql::query_integer(database, "SELECT count(*) FROM sqlite_master WHERE name = 'sqlite_sequence'") == 0) {
+    if (!sql::has_table(database, "sqlite_sequence")) {
         // Only SQLite can create sqlite_sequence: it does so with the first AUTOINCREMENT table, and keeps it.
         database.exec(
             "CREATE TABLE session_buddy_sequence (id INTEGER PRIMARY KEY AUTOINCREMENT);"
@@ -69,29 +69,22 @@ void install_change_counter(SQLite::Database& database) {
 }
 
 ChangeCounterReader::ChangeCounterReader(SQLite::Database& database)
-    : database_(database),
-      objects_(database, fmt::format("SELECT count(*) FROM sqlite_master WHERE name = 'sqlite_sequence'"
+    : objects_(database, fmt::format("SELECT count(*) FROM sqlite_master WHERE name = 'sqlite_sequence'"
                                      " OR (type = 'trigger' AND name IN ('{}', '{}', '{}'))",
-                                     kChangeTriggers[0].name, kChangeTriggers[1].name, kChangeTriggers[2].name)) {}
+                                     kChangeTriggers[0].name, kChangeTriggers[1].name, kChangeTriggers[2].name)),
+      counter_(database, "SELECT seq FROM sqlite_sequence WHERE name = " SESSION_BUDDY_COUNTER) {}
 
 std::optional<std::int64_t> ChangeCounterReader::read() {
-    objects_.reset();
-    const bool complete =
-        objects_.step() && objects_.integer(0) == static_cast<std::int64_t>(kChangeTriggers.size()) + 1;
-    objects_.reset();
-    if (!complete) {
-        counter_.reset();
+    if (objects_.first_integer() != static_cast<std::int64_t>(kChangeTriggers.size()) + 1) {
+        counter_.forget();
         return std::nullopt;
     }
-    if (!counter_) {
-        counter_.emplace(database_, "SELECT seq FROM sqlite_sequence WHERE name = " SESSION_BUDDY_COUNTER);
-    }
-    counter_->reset();
+    sql::Statement& counter = counter_.with();
     std::optional<std::int64_t> count;
-    if (counter_->step()) {
-        count = counter_->integer(0);
+    if (counter.step()) {
+        count = counter.integer(0);
     }
-    counter_->reset();
+    counter.reset();
     return count;
 }
 

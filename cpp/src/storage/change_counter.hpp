@@ -35,9 +35,8 @@ class ChangeCounterReader {
     [[nodiscard]] std::optional<std::int64_t> read();
 
   private:
-    SQLite::Database& database_;
     sql::Statement objects_;
-    std::optional<sql::Statement> counter_;  // nullopt while there is no sqlite_sequence
+    sql::DeferredStatement counter_;  // there may be no sqlite_sequence
 };
 
 }  // namespace session_buddy::storage

@@ -13,15 +13,17 @@
 #include <thread>
 #include <vector>
 
+#include "connection.hpp"
 #include "inspection.hpp"
 #include "prune_state.hpp"
 #include "row_reader.hpp"
 #include "schema_fragments.hpp"
 #include "session_buddy/core/invocation.hpp"
 #include "session_buddy/core/timestamp.hpp"
+#include "side_tables.hpp"
 #include "sql.hpp"
-#include "store_connection.hpp"
 #include "totals_corrections.hpp"
+#include "write_batches.hpp"
 
 namespace session_buddy::storage {
 namespace {
@@ -33,8 +35,6 @@ using std::chrono::steady_clock;
 /// Time per batch for its rows, without the commit.
 constexpr milliseconds kTimeForRows{20};
 constexpr std::int64_t kRowsPerQuery = 500;
-/// As in pruner.cpp, so that waiting writers can write.
-constexpr milliseconds kShortestPause{20};
 
 /// Tables in which a skill has one row, or one per key, that cannot be added up on a rename.
 constexpr std::array kUniqueTables{"skill_community_baselines", "skill_cluster_membership", "skill_category_mapping",
@@ -55,10 +55,7 @@ class Corrector {
   public:
     Corrector(const std::string& path, const CorrectionOptions& options)
         : connection_(path, {.busy_timeout = options.busy_timeout, .create = false},
-                      [](SQLite::Database& database) {
-                          sql::register_functions(database);
-                          return std::shared_ptr<void>();
-                      }),
+                      {.on_close = [this] { eraser_.reset(); }}),
           options_(options) {}
 
     CorrectionResult forget_skill(std::string_view name) {
@@ -89,7 +86,6 @@ class Corrector {
     }
 
     CorrectionResult forget_invocation(std::int64_t id) {
-        require_open();
         connection_.attempt("cannot correct", [&] {
             SQLite::Transaction transaction(database(), SQLite::TransactionBehavior::IMMEDIATE);
             const auto start = steady_clock::now();
@@ -130,7 +126,6 @@ class Corrector {
     };
 
     [[nodiscard]] SQLite::Database& database() { return connection_.database(); }
-    void require_open() { connection_.require_open(); }
 
     template <typename... Values>
     void run(std::string_view text, const Values&... values) {
@@ -140,7 +135,8 @@ class Corrector {
     template <typename... Values>
     std::int64_t integer(std::string_view text, const Values&... values) {
         sql::Statement statement(database(), text);
-        return statement.with(values...).step() ? statement.integer(0) : 0;
+        statement.with(values...);
+        return statement.step() ? statement.integer(0) : 0;
     }
 
     std::int64_t rows_of(std::string_view name) {
@@ -149,12 +145,8 @@ class Corrector {
     std::int64_t total_of(std::string_view name) {
         return integer("SELECT total_invocations FROM skill_metrics WHERE skill_name = ?1", name);
     }
-    bool has_table(std::string_view name) {
-        return integer("SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?1", name) != 0;
-    }
 
     void find(std::string_view name) {
-        require_open();
         connection_.attempt("cannot read", [&] {
             result_.skill_name = name;
             rows_ = rows_of(name);
@@ -168,24 +160,22 @@ class Corrector {
     template <typename Change, typename Finish>
     void in_batches(std::string_view name, const Change& change, const Finish& finish) {
         for (;;) {
-            require_open();
-            const auto [done, held] = connection_.attempt("cannot correct", [&] {
-                SQLite::Transaction transaction(database(), SQLite::TransactionBehavior::IMMEDIATE);
-                const auto start = steady_clock::now();
-                database().exec("PRAGMA defer_foreign_keys = ON");
-                const std::int64_t changed = change_some(name, change, start + kTimeForRows);
-                restart_rollup();
-                const bool all =
-                    integer("SELECT EXISTS (SELECT 1 FROM skill_invocation WHERE skill_name = ?1)", name) == 0;
-                if (all) {
-                    finish();
-                    count_change();
-                }
-                transaction.commit();
-                result_.invocations += changed;
-                return std::pair(all, steady_clock::now() - start);
+            const auto [done, changed] = connection_.attempt("cannot correct", [&] {
+                return batches_.run(database(), [&](steady_clock::time_point until) {
+                    database().exec("PRAGMA defer_foreign_keys = ON");
+                    const std::int64_t changed_rows = change_some(name, change, until);
+                    restart_rollup();
+                    const bool all =
+                        integer("SELECT EXISTS (SELECT 1 FROM skill_invocation WHERE skill_name = ?1)", name) == 0;
+                    if (all) {
+                        finish();
+                        count_change();
+                    }
+                    return std::pair(all, changed_rows);
+                });
             });
-            result_.longest_lock = std::max(result_.longest_lock, std::chrono::ceil<microseconds>(held));
+            result_.invocations += changed;
+            result_.longest_lock = batches_.longest();
             if (done) {
                 return;
             }
@@ -193,7 +183,7 @@ class Corrector {
                 result_.stopped = true;
                 return;
             }
-            std::this_thread::sleep_for(std::max(kShortestPause, std::chrono::ceil<milliseconds>(held)));
+            std::this_thread::sleep_for(batches_.pause());
         }
     }
 
@@ -221,13 +211,10 @@ class Corrector {
     }
 
     void erase(std::int64_t id) {
-        if (!fts_delete_sql_) {
-            fts_delete_sql_ = required_fts_delete_sql(database());
+        if (!eraser_) {
+            eraser_.emplace(database(), required_fts_delete_sql(database()));
         }
-        if (!fts_delete_sql_->empty()) {
-            run(*fts_delete_sql_, id);
-        }
-        run("DELETE FROM skill_invocation WHERE id = ?1", id);
+        eraser_->erase(id);
     }
 
     // ---- A whole skill
@@ -244,13 +231,8 @@ class Corrector {
         erase_from(kOtherTables);
         run("DELETE FROM skill_dependencies WHERE skill_a = ?1 OR skill_b = ?1", name);
         run("DELETE FROM skill_metrics WHERE skill_name = ?1", name);
-        forget_totals(database(), name);
+        forget_in_side_tables(database(), name);
         refresh_totals_position(database());
-        if (has_table("session_buddy_state")) {
-            for (const std::string& key : episode_keys(name)) {
-                run("DELETE FROM session_buddy_state WHERE key = ?1", std::string_view(key));
-            }
-        }
     }
 
     void rename_rest(std::string_view from, std::string_view to) {
@@ -268,19 +250,8 @@ class Corrector {
         run("UPDATE OR IGNORE skill_dependencies SET skill_b = ?2 WHERE skill_b = ?1", from, to);
         run("DELETE FROM skill_dependencies WHERE skill_a = ?1 OR skill_b = ?1 OR skill_a = skill_b", from);
         move(std::array{"skill_metrics"});
-        rename_totals(database(), from, to);
+        rename_in_side_tables(database(), from, to);
         refresh_totals_position(database());
-        const auto old_keys = episode_keys(from);
-        const auto new_keys = episode_keys(to);
-        for (std::size_t index = 0; has_table("session_buddy_state") && index < old_keys.size(); ++index) {
-            run("UPDATE OR IGNORE session_buddy_state SET key = ?2, value = json_set(value, '$.skill_name', ?3)"
-                " WHERE key = ?1",
-                std::string_view(old_keys[index]), std::string_view(new_keys[index]), to);
-            run("DELETE FROM session_buddy_state WHERE key = ?1", std::string_view(old_keys[index]));
-        }
-        if (has_table("session_buddy_open_use")) {
-            run("UPDATE session_buddy_open_use SET skill_name = ?2 WHERE skill_name = ?1", from, to);
-        }
     }
 
     /// Adds the counts of the old name to the rows of the new one. Rows that the new name lacks are renamed later.
@@ -377,21 +348,17 @@ class Corrector {
         if (!row.is_null(3)) {
             found.at = row.integer(3);
         }
-        if (!row.is_null(5)) {
-            found.seconds = row.real(5);
-        }
+        found.seconds = row.optional_real(5);
         constexpr int kFirstName = 6;
         for (std::size_t index = 0; index < found.names.size(); ++index) {
-            if (const int column = kFirstName + static_cast<int>(index); !row.is_null(column)) {
-                found.names[index] = std::string(row.text(column));
-            }
+            found.names[index] = row.optional_text(kFirstName + static_cast<int>(index));
         }
         return found;
     }
 
     /// Reverts what the triggers did when the row was inserted.
     void subtract(const Row& row) {
-        const auto name = std::string_view(row.skill_name);
+        const std::string& name = row.skill_name;
         run("UPDATE skill_metrics SET total_invocations = max(total_invocations - 1, 0),"
             " completed_invocations = max(completed_invocations - ?2, 0),"
             " abandoned_invocations = max(abandoned_invocations - 1 + ?2, 0),"
@@ -421,13 +388,13 @@ class Corrector {
                             " {1}(session_buddy_micros(invoked_at)) FROM skill_invocation WHERE skill_name = ?1)), {0})"
                             " WHERE skill_name = ?1 AND {0} = ?2",
                             column, best),
-                name, std::string_view(row.invoked_at));
+                name, row.invoked_at);
         }
         run("UPDATE session_skills SET invocation_count = invocation_count - 1 WHERE session_id = ?1"
             " AND skill_name = ?2",
-            std::string_view(row.session_id), name);
+            row.session_id, name);
         run("DELETE FROM session_skills WHERE session_id = ?1 AND skill_name = ?2 AND invocation_count <= 0",
-            std::string_view(row.session_id), name);
+            row.session_id, name);
         if (row.at) {
             subtract_from_cache(row);
             recount_hour(row);
@@ -444,7 +411,7 @@ class Corrector {
             " last_invocation_at), updated_at = datetime('now')"
             " FROM (SELECT session_buddy_micros(strftime('%Y-%m-%dT%H:%M:%fZ', 'now')) - ?2 AS age) AS moment"
             " WHERE skill_name = ?1",
-            std::string_view(row.skill_name), row.at, row.completed);
+            row.skill_name, row.at, row.completed);
     }
 
     /// Recounts the row's hour in skill_time_series, if it was written and is not pruned.
@@ -454,7 +421,7 @@ class Corrector {
         if (hour < PruneStateReader(database()).read().pruned_before) {
             return;
         }
-        const auto name = std::string_view(row.skill_name);
+        const std::string& name = row.skill_name;
         const std::int64_t begin = hour.time_since_epoch().count();
         constexpr const char* kIsHour = "skill_name = ?1 AND session_buddy_micros(timestamp) = ?2";
         if (integer(fmt::format("SELECT count(*) FROM skill_time_series WHERE {}", kIsHour), name, begin) == 0) {
@@ -470,7 +437,7 @@ class Corrector {
                 "") "), count(DISTINCT session_id) FROM skill_invocation WHERE skill_name = ?1"
                     " AND invoked_at >= ?4 AND invoked_at < ?5 AND session_buddy_micros(invoked_at) >= ?2"
                     " AND session_buddy_micros(invoked_at) < ?2 + 3600000000 HAVING count(*) > 0",
-            name, begin, std::string_view(format_timestamp(hour)), std::string_view(from), std::string_view(until));
+            name, begin, format_timestamp(hour), from, until);
     }
 
     // ---- Shared
@@ -484,14 +451,9 @@ class Corrector {
             column);
     }
 
-    /// Keys of the detector's state for an open episode of the completion rate and one of the duration.
-    static std::array<std::string, 2> episode_keys(std::string_view name) {
-        return {fmt::format("anomaly_detector/episode/0/{}", name), fmt::format("anomaly_detector/episode/1/{}", name)};
-    }
-
     /// Increments the change counter like the triggers, so that a server notices changes to a skill without rows.
     void count_change() {
-        if (has_table("sqlite_sequence")) {
+        if (sql::has_table(database(), "sqlite_sequence")) {
             database().exec("UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'session_buddy_changes'");
         }
     }
@@ -499,19 +461,20 @@ class Corrector {
     /// Makes the hourly rollup restart, so that it does not write hours it has counted before, and recounts the hours
     /// of renamed rows.
     void restart_rollup() {
-        if (has_table("session_buddy_state")) {
+        if (sql::has_table(database(), "session_buddy_state")) {
             run("UPDATE session_buddy_state SET value = max(min(value - 1, ?1), 0)"
                 " WHERE key = 'time_series_watermark'",
                 first_id_ - 1);
         }
     }
 
-    StoreConnection connection_;
+    std::optional<InvocationEraser> eraser_;
+    Connection connection_;
     const CorrectionOptions& options_;
     CorrectionResult result_;
+    WriteBatches batches_{kTimeForRows, 1};
     std::int64_t rows_ = 0;
     std::int64_t first_id_ = INT64_MAX;  // smallest id of the renamed rows
-    std::optional<std::string> fts_delete_sql_;
 };
 
 }  // namespace

@@ -220,9 +220,7 @@ std::unique_ptr<SQLite::Database> open_database(const std::string& path, const O
         create_private_file(path);
         return open_writable(path, options, true);
     }
-    if (!state->is_regular) {
-        fail(StorageErrc::io, path, state->is_directory ? "it is a folder" : "it is not a regular file");
-    }
+    static_cast<void>(require_regular_file(path, "cannot open"));
     if (options.short_lived && state->size > 0) {
         if (auto database = open_short_lived(path, options)) {
             return database;

@@ -5,6 +5,13 @@
 
 namespace session_buddy::storage {
 
+DistinctValues::DistinctValues(SQLite::Database& database, std::size_t max)
+    : max_(max),
+      errors_(database, "SELECT key FROM skill_metrics, json_each(" SESSION_BUDDY_OBJECT(
+                            "common_errors") ") WHERE skill_name = ?1 AND key <> ?2 LIMIT ?3"),
+      paths_(database, "SELECT key FROM skill_metrics, json_each(" SESSION_BUDDY_OBJECT(
+                           "workflow_paths") ") WHERE skill_name = ?1 AND key <> ?2 LIMIT ?3") {}
+
 std::optional<InvocationRecord> DistinctValues::bounded(const InvocationRecord& record) {
     const bool error_fits = fits(Kind::error_type, record.skill_name, record.error_type);
     const bool path_fits = fits(Kind::workflow_path, record.skill_name, record.workflow_path);
@@ -41,18 +48,11 @@ bool DistinctValues::fits(Kind kind, const std::string& skill, const std::option
 
 /// Reads at most `max_` values; a database that has more already gets no further ones.
 DistinctValues::Names DistinctValues::read(Kind kind, const std::string& skill) {
-    auto& query = kind == Kind::error_type ? errors_ : paths_;
-    if (!query) {  // prepared on first use: the user of a hook waits
-        query.emplace(database_, kind == Kind::error_type
-                                     ? "SELECT key FROM skill_metrics, json_each(" SESSION_BUDDY_OBJECT(
-                                           "common_errors") ") WHERE skill_name = ?1 AND key <> ?2 LIMIT ?3"
-                                     : "SELECT key FROM skill_metrics, json_each(" SESSION_BUDDY_OBJECT(
-                                           "workflow_paths") ") WHERE skill_name = ?1 AND key <> ?2 LIMIT ?3");
-    }
-    query->with(std::string_view(skill), kOther, static_cast<std::int64_t>(max_));
+    sql::Statement& query =
+        (kind == Kind::error_type ? errors_ : paths_).with(skill, kOther, static_cast<std::int64_t>(max_));
     Names names;
-    while (query->step()) {
-        names.emplace(query->text(0));
+    while (query.step()) {
+        names.emplace(query.text(0));
     }
     return names;
 }

@@ -2,8 +2,6 @@
 // every insert reads and writes as a whole, also in the triggers of other tools.
 #pragma once
 
-#include <SQLiteCpp/Database.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -25,7 +23,7 @@ class DistinctValues {
     static constexpr std::string_view kOther = "other";
 
     /// `max`: limit of error types, and of workflow paths, per skill.
-    DistinctValues(SQLite::Database& database, std::size_t max) : database_(database), max_(max) {}
+    DistinctValues(SQLite::Database& database, std::size_t max);
 
     /// Must be called when other programs may have written since the last call.
     void forget() { known_.clear(); }
@@ -39,10 +37,10 @@ class DistinctValues {
     [[nodiscard]] bool fits(Kind kind, const std::string& skill, const std::optional<std::string>& value);
     [[nodiscard]] Names read(Kind kind, const std::string& skill);
 
-    SQLite::Database& database_;
     std::size_t max_;
-    std::optional<sql::Statement> errors_;
-    std::optional<sql::Statement> paths_;
+    // Prepared on first use: the user of a hook waits.
+    sql::DeferredStatement errors_;
+    sql::DeferredStatement paths_;
     std::map<std::pair<Kind, std::string>, Names> known_;  // for the skills of this batch
 };
 

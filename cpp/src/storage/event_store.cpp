@@ -11,12 +11,13 @@
 #include <unordered_map>
 #include <utility>
 
-#include "event_tables.hpp"
+#include "connection.hpp"
+#include "invocation_inserter.hpp"
 #include "session_buddy/core/duration.hpp"
 #include "session_buddy/core/invocation.hpp"
 #include "session_buddy/core/timestamp.hpp"
+#include "side_tables.hpp"
 #include "sql.hpp"
-#include "store_connection.hpp"
 
 namespace session_buddy::storage {
 namespace {
@@ -43,30 +44,9 @@ bool is_missing_table(const SQLite::Exception& error) {
     return error.getErrorCode() == SQLITE_ERROR;
 }
 
-/// A statement that is prepared on first use: a hook needs few of them, and its user waits.
-class Deferred {
-  public:
-    Deferred(SQLite::Database& database, const char* text) : database_(database), text_(text) {}
-
-    sql::Statement& get() {
-        if (!statement_) {
-            statement_.emplace(database_, text_);
-        }
-        return *statement_;
-    }
-    template <typename... Values>
-    sql::Statement& with(const Values&... values) {
-        return get().with(values...);
-    }
-
-  private:
-    SQLite::Database& database_;
-    const char* text_;
-    std::optional<sql::Statement> statement_;
-};
-
-struct SideTables {
-    explicit SideTables(SQLite::Database& database)
+/// Each statement is prepared on first use: a hook needs few of them, and its user waits.
+struct Statements {
+    explicit Statements(SQLite::Database& database)
         : source_of(database, "SELECT invocation_id, seen_by FROM session_buddy_source WHERE key = ?1"),
           remember(database, "INSERT INTO session_buddy_source (key, invocation_id, seen_by) VALUES (?1, ?2, ?3)"),
           add_source(database, "UPDATE session_buddy_source SET seen_by = seen_by | ?2 WHERE key = ?1"),
@@ -100,19 +80,19 @@ struct SideTables {
                        " ON CONFLICT (file) DO UPDATE SET offset = excluded.offset"),
           read_offsets(database, "SELECT file, offset FROM session_buddy_transcript") {}
 
-    Deferred source_of;
-    Deferred remember;
-    Deferred add_source;
-    Deferred open;
-    Deferred open_use;
-    Deferred close;
-    Deferred open_in_session;
-    Deferred open_before;
-    Deferred command;
-    Deferred command_sources;
-    Deferred remember_command;
-    Deferred write_offset;
-    Deferred read_offsets;
+    sql::DeferredStatement source_of;
+    sql::DeferredStatement remember;
+    sql::DeferredStatement add_source;
+    sql::DeferredStatement open;
+    sql::DeferredStatement open_use;
+    sql::DeferredStatement close;
+    sql::DeferredStatement open_in_session;
+    sql::DeferredStatement open_before;
+    sql::DeferredStatement command;
+    sql::DeferredStatement command_sources;
+    sql::DeferredStatement remember_command;
+    sql::DeferredStatement write_offset;
+    sql::DeferredStatement read_offsets;
 };
 
 struct OpenInvocation {
@@ -140,27 +120,24 @@ bool needs_key(Kind kind) {
 }  // namespace
 
 struct EventStore::Impl {
-    /// For one connection; prepared once the tables exist.
-    struct Prepared {
-        std::optional<SideTables> tables;
-    };
-
     std::mutex mutex;
-    Prepared* prepared = nullptr;
-    StoreConnection connection;
+    std::optional<InvocationInserter> inserter;
+    std::optional<Statements> statements;  // of the side tables
+    Connection connection;
 
     Impl(const std::string& path, const OpenOptions& options)
-        : connection(path, options, [this](SQLite::Database& /*database*/) {
-              auto made = std::make_shared<Prepared>();
-              prepared = made.get();
-              return made;
-          }) {}
-
-    SideTables& tables() {
-        if (!prepared->tables) {
-            prepared->tables.emplace(connection.database());
-        }
-        return *prepared->tables;
+        : connection(path, options,
+                     {.on_open =
+                          [this, max_values = options.max_values_per_skill](SQLite::Database& database) {
+                              inserter.emplace(database, max_values);
+                              statements.emplace(database);
+                          },
+                      .on_close =
+                          [this] {
+                              statements.reset();
+                              inserter.reset();
+                          }}) {
+        connection.require_open();
     }
 
     /// Runs `work` on the side tables. If they do not exist yet, or the database was replaced by one without them,
@@ -168,17 +145,17 @@ struct EventStore::Impl {
     template <typename Work>
     decltype(auto) with_tables(const Work& work) {
         try {
-            return work(tables());
+            return work(*statements);
         } catch (const SQLite::Exception& error) {
             if (!is_missing_table(error)) {
                 throw;
             }
         }
-        prepared->tables.reset();
+        statements.emplace(connection.database());
         SQLite::Transaction transaction(connection.database(), SQLite::TransactionBehavior::IMMEDIATE);
-        create_event_tables(connection.database());
+        create_side_tables(connection.database(), SideTable::Group::events);
         transaction.commit();
-        return work(tables());
+        return work(*statements);
     }
 
     /// The records of the events, completed and validated.
@@ -208,27 +185,27 @@ struct EventStore::Impl {
 
     /// Looks up a key, and adds `source` to the sources that reported it.
     std::optional<Result> find_known(std::string_view key, Source source) {
-        sql::Statement& query = tables().source_of.with(key);
+        sql::Statement& query = statements->source_of.with(key);
         std::optional<Result> known;
         if (query.step()) {
             known = Result{.id = query.integer(0), .seen_before = static_cast<Sources>(query.integer(1))};
         }
         query.reset();
         if (known && !has(known->seen_before, source)) {
-            tables().add_source.with(key, static_cast<std::int64_t>(source)).run();
+            statements->add_source.with(key, static_cast<std::int64_t>(source)).run();
         }
         return known;
     }
 
     void remember(std::string_view key, std::int64_t id, Source source) {
         if (!key.empty()) {
-            tables().remember.with(key, id, static_cast<std::int64_t>(source)).run();
-            tables().close.with(key).run();
+            statements->remember.with(key, id, static_cast<std::int64_t>(source)).run();
+            statements->close.with(key).run();
         }
     }
 
     Result store(std::string_view key, const InvocationRecord& record, Source source) {
-        const std::int64_t id = connection.insert(record);
+        const std::int64_t id = inserter->insert(record);
         remember(key, id, source);
         return {.id = id, .is_new = true};
     }
@@ -259,7 +236,7 @@ struct EventStore::Impl {
             }
             results.push_back(known.value_or(Result{.is_new = true}));
         }
-        const std::vector<std::int64_t> ids = connection.insert_all(rows, until);
+        const std::vector<std::int64_t> ids = inserter->insert_all(rows, until);
         if (ids.size() < rows.size()) {
             results.resize(base + fresh[ids.size()]);
         }
@@ -278,21 +255,21 @@ struct EventStore::Impl {
         const std::int64_t at = micros(*parse_timestamp(record.invoked_at));
         const std::int64_t tolerance = std::chrono::microseconds(kCommandTolerance).count();
         const auto bit = static_cast<std::int64_t>(source);
-        const auto session = std::string_view(record.session_id);
-        const auto skill = std::string_view(record.skill_name);
+        const std::string& session = record.session_id;
+        const std::string& skill = record.skill_name;
         if (const auto known = find_known(event.key, source)) {
             // It may have been reported as another kind of event, or before this table existed.
-            tables().remember_command.with(session, skill, at, bit, known->id).run();
+            statements->remember_command.with(session, skill, at, bit, known->id).run();
             return *known;
         }
         Result result;
-        sql::Statement& match = tables().command.with(session, skill, at, tolerance, bit);
+        sql::Statement& match = statements->command.with(session, skill, at, tolerance, bit);
         if (match.step()) {
             result.id = match.integer(0);
         }
         match.reset();
         if (result.id != 0) {
-            sql::Statement& sources = tables().command_sources.with(session, skill, at, tolerance, result.id);
+            sql::Statement& sources = statements->command_sources.with(session, skill, at, tolerance, result.id);
             while (sources.step()) {
                 result.seen_before = static_cast<Sources>(result.seen_before | sources.integer(0));
             }
@@ -300,7 +277,7 @@ struct EventStore::Impl {
         } else {
             result = store(event.key, record, source);
         }
-        tables().remember_command.with(session, skill, at, bit, result.id).run();
+        statements->remember_command.with(session, skill, at, bit, result.id).run();
         return result;
     }
 
@@ -308,11 +285,7 @@ struct EventStore::Impl {
         if (const auto known = find_known(event.key, source)) {
             return *known;  // its end was reported first
         }
-        tables()
-            .open
-            .with(std::string_view(event.key), std::string_view(event.record.skill_name),
-                  std::string_view(event.record.session_id), micros(event.at))
-            .run();
+        statements->open.with(event.key, event.record.skill_name, event.record.session_id, micros(event.at)).run();
         return {};
     }
 
@@ -320,7 +293,7 @@ struct EventStore::Impl {
         if (const auto known = find_known(event.key, source)) {
             return *known;
         }
-        sql::Statement& query = tables().open_use.with(std::string_view(event.key));
+        sql::Statement& query = statements->open_use.with(event.key);
         std::optional<TimePoint> started;
         if (query.step()) {
             started = from_micros(query.integer(0));
@@ -342,7 +315,7 @@ struct EventStore::Impl {
     void store_unfinished(const std::vector<OpenInvocation>& open, Source source) {
         for (const OpenInvocation& invocation : open) {
             if (find_known(invocation.key, source)) {
-                tables().close.with(std::string_view(invocation.key)).run();
+                statements->close.with(invocation.key).run();
                 continue;
             }
             InvocationRecord record;
@@ -388,10 +361,9 @@ struct EventStore::Impl {
                 results.push_back(ingest_end(event, record, source));
                 break;
             case Kind::session_end:
-                store_unfinished(
-                    read_open_invocations(tables().open_in_session.with(
-                        std::string_view(record.session_id), micros(event.at), static_cast<std::int64_t>(kMaxExpired))),
-                    source);
+                store_unfinished(read_open_invocations(statements->open_in_session.with(
+                                     record.session_id, micros(event.at), static_cast<std::int64_t>(kMaxExpired))),
+                                 source);
                 results.emplace_back();
                 break;
         }
@@ -402,14 +374,14 @@ std::vector<EventStore::Result> EventStore::Impl::ingest(std::span<const SkillEv
                                                          std::span<const TranscriptOffset> offsets,
                                                          steady_clock::duration max_lock) {
     const std::scoped_lock lock(mutex);
-    connection.require_open();
+    connection.require_not_closed();
     std::vector<InvocationRecord> records = records_of(events);
     std::vector<Result> results;
     if (events.empty() && offsets.empty()) {
         return results;
     }
     connection.attempt("cannot write to", [&] {
-        with_tables([&](SideTables& side_tables) {
+        with_tables([&](Statements& side_tables) {
             results.clear();
             SQLite::Transaction transaction(connection.database(), SQLite::TransactionBehavior::IMMEDIATE);
             const auto now = steady_clock::now();  // the transaction holds the lock from here on
@@ -420,7 +392,7 @@ std::vector<EventStore::Result> EventStore::Impl::ingest(std::span<const SkillEv
                 ingest_next(events, records, source, until, results);
             } while (results.size() < events.size() && steady_clock::now() < until);
             for (const TranscriptOffset& offset : offsets) {
-                side_tables.write_offset.with(std::string_view(offset.file), offset.offset).run();
+                side_tables.write_offset.with(offset.file, offset.offset).run();
             }
             transaction.commit();
         });
@@ -445,16 +417,14 @@ std::vector<EventStore::Result> EventStore::ingest_some(std::span<const SkillEve
 
 void EventStore::set_durability(Durability durability) {
     const std::scoped_lock lock(impl_->mutex);
-    impl_->connection.require_open();
     impl_->connection.attempt("cannot set up",
                               [&] { storage::set_durability(impl_->connection.database(), durability); });
 }
 
 std::size_t EventStore::expire(TimePoint before) {
     const std::scoped_lock lock(impl_->mutex);
-    impl_->connection.require_open();
     return impl_->connection.attempt("cannot write to", [&] {
-        const auto expire_old = [&](SideTables& tables) {
+        const auto expire_old = [&](Statements& tables) {
             const auto find = [&] {
                 return read_open_invocations(
                     tables.open_before.with(micros(before), static_cast<std::int64_t>(kMaxExpired)));
@@ -468,9 +438,7 @@ std::size_t EventStore::expire(TimePoint before) {
             transaction.commit();
             return open.size();
         };
-        if (!impl_->prepared->tables &&
-            sql::query_integer(impl_->connection.database(),
-                               "SELECT count(*) FROM sqlite_master WHERE name = 'session_buddy_open_use'") == 0) {
+        if (!sql::has_table(impl_->connection.database(), "session_buddy_open_use")) {
             return std::size_t{0};  // no start was ever reported; do not create the table for this
         }
         return impl_->with_tables(expire_old);
@@ -479,12 +447,10 @@ std::size_t EventStore::expire(TimePoint before) {
 
 std::map<std::string, std::int64_t> EventStore::transcript_offsets() {
     const std::scoped_lock lock(impl_->mutex);
-    impl_->connection.require_open();
     return impl_->connection.attempt("cannot read", [&] {
-        return impl_->with_tables([](SideTables& tables) {
+        return impl_->with_tables([](Statements& tables) {
             std::map<std::string, std::int64_t> offsets;
-            sql::Statement& query = tables.read_offsets.get();
-            query.reset();
+            sql::Statement& query = tables.read_offsets.with();
             while (query.step()) {
                 offsets.emplace(query.text(0), query.integer(1));
             }
@@ -495,7 +461,7 @@ std::map<std::string, std::int64_t> EventStore::transcript_offsets() {
 
 void EventStore::close() noexcept {
     const std::scoped_lock lock(impl_->mutex);
-    impl_->connection.close();
+    impl_->connection.close_permanently();
 }
 
 }  // namespace session_buddy::storage

@@ -38,6 +38,26 @@ std::optional<FileState> file_state(const std::string& path) {
                      .is_regular = S_ISREG(status.st_mode)};
 }
 
+void require_database(const std::string& path) {
+    if (const auto state = file_state(path); !state.has_value() || state->size == 0) {
+        throw StorageError(StorageErrc::missing, path, fmt::format("database \"{}\" does not exist", path));
+    }
+}
+
+FileState require_regular_file(const std::string& path, std::string_view action) {
+    const auto state = file_state(path);
+    const auto fail = [&](StorageErrc code, std::string_view reason) {
+        throw StorageError(code, path, fmt::format("{} database \"{}\": {}", action, path, reason));
+    };
+    if (!state.has_value()) {
+        fail(StorageErrc::missing, "the file does not exist");
+    }
+    if (!state->is_regular) {
+        fail(StorageErrc::io, state->is_directory ? "it is a folder" : "it is not a regular file");
+    }
+    return *state;
+}
+
 std::string resolve_links(const std::string& path) {
     std::error_code error;
     const auto target = std::filesystem::canonical(path, error);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace session_buddy::storage {
 
@@ -23,6 +24,12 @@ struct FileState {
 
 /// nullopt if there is no file. Throws StorageErrc::io if stat fails otherwise (no permission to enter the folder).
 [[nodiscard]] std::optional<FileState> file_state(const std::string& path);
+
+/// Throws StorageErrc::missing if there is no file, or an empty one, which another program may be creating.
+void require_database(const std::string& path);
+
+/// The state of an existing regular file. Throws StorageErrc::missing or io with a message that starts with `action`.
+[[nodiscard]] FileState require_regular_file(const std::string& path, std::string_view action);
 
 /// `path` with symbolic links resolved, because SQLite keeps log, index and journal next to the real file. `path`
 /// itself if the file does not exist.

@@ -12,8 +12,8 @@
 #include <utility>
 
 #include "change_counter.hpp"
+#include "connection.hpp"
 #include "file_state.hpp"
-#include "guarded_connection.hpp"
 #include "inspection.hpp"
 #include "lifetimes.hpp"
 #include "prune_state.hpp"
@@ -92,13 +92,6 @@ struct Statements {
     LifetimeReader lifetimes;
 };
 
-std::int64_t read_integer(sql::Statement& statement) {
-    statement.reset();
-    const std::int64_t value = statement.step() ? statement.integer(0) : 0;
-    statement.reset();
-    return value;
-}
-
 }  // namespace
 
 struct Follower::Impl {
@@ -120,11 +113,10 @@ struct Follower::Impl {
 
     std::string path;
     FollowerOptions options;
-    std::optional<GuardedConnection> connection;
     std::optional<Statements> statements;
     std::optional<TotalsStore> totals;
     std::optional<CycleWriter> writer;
-    FileState opened;                          ///< state of the file at the last check
+    FileState seen_file;                       ///< state of the file at the last check
     std::optional<FileState> incomplete_file;  ///< a file without a complete schema, as last seen
     bool immutable = false;
     Position position;
@@ -142,22 +134,29 @@ struct Follower::Impl {
     steady_clock::time_point last_checkpoint;
     bool skip_logged = false;
 
-    Impl(std::string file, FollowerOptions settings) : path(std::move(file)), options(settings) {}
+    Connection connection;
 
-    void connect(std::chrono::milliseconds busy_timeout, bool create) {
-        try {
-            connection.emplace(path, OpenOptions{.busy_timeout = busy_timeout,
-                                                 .create = create,
-                                                 .replace_triggers = options.replace_triggers});
-            SQLite::Database& database = **connection;
-            database.setBusyTimeout(static_cast<int>(options.poll_busy_timeout.count()));
-            sql::translated(path, "cannot read", [&] { statements.emplace(database); });
-            immutable = sqlite3_uri_boolean(sqlite3_db_filename(database.getHandle(), "main"), "immutable", 0) != 0;
-            opened = connection->opened();
-        } catch (...) {
-            disconnect();
-            throw;
-        }
+    Impl(std::string file, FollowerOptions settings)
+        : path(std::move(file)),
+          options(settings),
+          connection(path, reopen_options(settings),
+                     {.on_open = [this](SQLite::Database& database) { set_up(database); },
+                      .on_close =
+                          [this] {
+                              statements.reset();
+                              writer.reset();
+                              totals.reset();
+                          }}) {}
+
+    static OpenOptions reopen_options(const FollowerOptions& settings) {
+        return {
+            .busy_timeout = settings.poll_busy_timeout, .create = false, .replace_triggers = settings.replace_triggers};
+    }
+
+    void set_up(SQLite::Database& database) {
+        statements.emplace(database);
+        immutable = sqlite3_uri_boolean(sqlite3_db_filename(database.getHandle(), "main"), "immutable", 0) != 0;
+        seen_file = connection.opened();
         incomplete_file.reset();
         position.data_version = -1;  // data_version cannot be compared across connections
         audit_due = true;
@@ -170,15 +169,15 @@ struct Follower::Impl {
     /// dropped the counter may also have changed rows: the new value makes the next read a rebuild.
     void install_counter() {
         const auto now = steady_clock::now();
-        if (now < next_install || is_read_only()) {
+        if (now < next_install || connection.is_read_only()) {
             return;
         }
         try {
             const bool same =
-                position.changes.has_value() && read_integer(statements->data_version) == position.data_version;
+                position.changes.has_value() && statements->data_version.first_integer() == position.data_version;
             if (!same && !statements->changes.read().has_value()) {
-                SQLite::Transaction transaction(**connection, SQLite::TransactionBehavior::IMMEDIATE);
-                install_change_counter(**connection);
+                SQLite::Transaction transaction(connection.database(), SQLite::TransactionBehavior::IMMEDIATE);
+                install_change_counter(connection.database());
                 transaction.commit();
                 position.data_version = -1;  // earlier changes are not counted
             }
@@ -188,38 +187,17 @@ struct Follower::Impl {
         }
     }
 
-    void disconnect() noexcept {
-        statements.reset();
-        writer.reset();
-        totals.reset();
-        connection.reset();
-    }
-
-    /// Closes the connection and discards the position: the file was replaced, lost its log, or is no database any
-    /// more.
-    void abandon() {
-        disconnect();
-        position = {};
-    }
-
+    /// A database that was replaced, or lost its log, is read from the start.
     void close_if_stale() {
-        if (!connection) {
-            return;
+        const auto state = connection.close_if_stale();
+        if (state == Connection::State::replaced) {
+            kLogger.info("database \"{}\" was replaced", path);
+        } else if (state == Connection::State::wal_lost) {
+            kLogger.warning("the write-ahead log of database \"{}\", or its index, was removed or emptied", path);
         }
-        switch (connection->state()) {
-            case GuardedConnection::State::usable:
-                return;
-            case GuardedConnection::State::replaced:
-                kLogger.info("database \"{}\" was replaced", path);
-                break;
-            case GuardedConnection::State::wal_lost:
-                kLogger.warning("the write-ahead log of database \"{}\", or its index, was removed or emptied", path);
-                break;
-            case GuardedConnection::State::gone:
-            case GuardedConnection::State::emptied:
-                break;
+        if (state != Connection::State::usable) {
+            position = {};
         }
-        abandon();
     }
 
     void ensure_connected() {
@@ -228,26 +206,24 @@ struct Follower::Impl {
         if (!state.has_value()) {
             throw StorageError(StorageErrc::missing, path, fmt::format("database \"{}\" is gone", path));
         }
-        if (connection && is_read_only() && may_write(path) && may_write(folder_of(path))) {
+        if (connection.is_open() && connection.is_read_only() && may_write(path) && may_write(folder_of(path))) {
             kLogger.info("database \"{}\" is writable again", path);
-            disconnect();
+            connection.close();
             position = {};  // a rebuild also writes what could not be written meanwhile
-        } else if (connection && immutable && (*state != opened || has_wal(path))) {
-            disconnect();
+        } else if (connection.is_open() && immutable && (*state != seen_file || has_wal(path))) {
+            connection.close();
         }
-        if (!connection) {
+        if (!connection.is_open()) {
             connect_again(*state);
         }
-        if (state->size != opened.size || state->modified_ns != opened.modified_ns) {
+        if (state->size != seen_file.size || state->modified_ns != seen_file.modified_ns) {
             // Modified by a checkpoint, or without SQLite, which would then keep using its cached pages.
-            opened = *state;
+            seen_file = *state;
             position.data_version = -1;
             check_due = true;
-            sqlite3_db_release_memory((*connection)->getHandle());
+            sqlite3_db_release_memory(connection.database().getHandle());
         }
     }
-
-    [[nodiscard]] bool is_read_only() const { return sqlite3_db_readonly((*connection)->getHandle(), "main") != 0; }
 
     /// Another program may still be creating this file: one without a complete schema is opened (and migrated) only if
     /// it did not change between two polls, so that our tables do not get in the way of the other program.
@@ -259,29 +235,24 @@ struct Follower::Impl {
             incomplete_file = state;
             throw StorageError(StorageErrc::busy, path, fmt::format("database \"{}\" is still being created", path));
         }
-        connect(options.poll_busy_timeout, false);
+        connection.require_open();
     }
 
     Batch poll(TimePoint now) {
         try {
             ensure_connected();
             install_counter();
-            return sql::translated(path, "cannot read", [&] { return read(now); });
-        } catch (const StorageError& error) {
-            if (connection) {
-                connection->on_error(error);
-            }
-            if (error.code() == StorageErrc::damaged || error.code() == StorageErrc::not_a_database) {
-                abandon();
-            } else if (error.code() != StorageErrc::busy && error.code() != StorageErrc::missing) {
-                disconnect();
+            return connection.run("cannot read", [&] { return read(now); });
+        } catch (const StorageError&) {
+            if (!connection.is_open()) {
+                position = {};  // the error closed it: the database is read from the start when it can be opened again
             }
             throw;
         }
     }
 
     Batch read(TimePoint now) {
-        const bool changed = read_integer(statements->data_version) != position.data_version;
+        const bool changed = statements->data_version.first_integer() != position.data_version;
         if (changed) {
             audit_due = true;
             wal_grew = true;
@@ -297,11 +268,11 @@ struct Follower::Impl {
             return {};
         }
 
-        const SQLite::Transaction transaction(**connection, SQLite::TransactionBehavior::DEFERRED);
+        const SQLite::Transaction transaction(connection.database(), SQLite::TransactionBehavior::DEFERRED);
         Position next = position;
         if (may_check) {
             const auto start = steady_clock::now();
-            check_pages(**connection, path);
+            check_pages(connection.database(), path);
             const auto end = steady_clock::now();
             next_check = end + (end - start) * kCheckInterval;
             check_due = false;
@@ -309,7 +280,7 @@ struct Follower::Impl {
         Batch batch;
         // A rebuild is finished before checks can start the next one; if rows change all the time, it would never end.
         if (position.known && !is_rebuilding) {
-            next.data_version = read_integer(statements->data_version);
+            next.data_version = statements->data_version.first_integer();
             const auto changes = std::exchange(next.changes, statements->changes.read());
             if (!apply_pruning(next) || !position_is_valid(next) || changes != next.changes) {
                 rebuild_due = true;
@@ -353,10 +324,7 @@ struct Follower::Impl {
             return false;
         }
         next.row_count -= gone;
-        statements->bounds.reset();
-        statements->bounds.step();
-        next.min_id = statements->bounds.integer(0);
-        statements->bounds.reset();
+        next.min_id = statements->bounds.first_integer();
         if (next.last_id <= state.last_id && signature_of(next.last_id).empty()) {
             next.signature.clear();  // the row itself was pruned
         }
@@ -390,7 +358,7 @@ struct Follower::Impl {
         if (!audit_due || next.more || !next.ranges.empty() || start < next_audit) {
             return true;
         }
-        const bool agree = read_integer(statements->count) == next.row_count;
+        const bool agree = statements->count.first_integer() == next.row_count;
         const auto end = steady_clock::now();
         next_audit = end + (end - start) * (next.changes.has_value() ? kAuditIntervalWithCounter : kAuditInterval);
         audit_due = false;
@@ -400,7 +368,7 @@ struct Follower::Impl {
     [[nodiscard]] Position start_rebuild(TimePoint now) {
         Position fresh;
         fresh.known = true;
-        fresh.data_version = read_integer(statements->data_version);
+        fresh.data_version = statements->data_version.first_integer();
         fresh.changes = statements->changes.read();
         statements->bounds.reset();
         statements->bounds.step();
@@ -408,7 +376,7 @@ struct Follower::Impl {
         fresh.last_id = statements->bounds.integer(1);
         statements->bounds.reset();
         fresh.signature = signature_of(fresh.last_id);
-        fresh.row_count = read_integer(statements->count);
+        fresh.row_count = statements->count.first_integer();
         fresh.pruning = statements->pruning.read();
         audit_due = false;
 
@@ -416,7 +384,7 @@ struct Follower::Impl {
         fresh.cutoff = now - options.lookback;
         const std::string from = format_timestamp(fresh.cutoff - std::chrono::days{1}).substr(0, 10);
         std::vector<std::int64_t> ids;
-        statements->recent.with(std::string_view(from));
+        statements->recent.with(from);
         while (statements->recent.step()) {
             ids.push_back(statements->recent.integer(0));
         }
@@ -499,25 +467,21 @@ struct Follower::Impl {
     /// When idle, checkpoints and truncates the write-ahead log: a copy of just the database file is then complete, and
     /// a database that replaces the file finds no log of another one.
     void checkpoint_wal() {
-        const int changes = sqlite3_total_changes((*connection)->getHandle());
+        const int changes = sqlite3_total_changes(connection.database().getHandle());
         const bool is_writing = std::exchange(own_changes, changes) != changes;
         wal_has_own_writes = wal_has_own_writes || is_writing;
         const auto now = steady_clock::now();
         const auto pause = is_writing && !wal_grew ? kOwnCheckpointInterval : kCheckpointInterval;
-        if ((!wal_grew && !wal_has_own_writes) || now < last_checkpoint + pause || is_read_only()) {
+        if ((!wal_grew && !wal_has_own_writes) || now < last_checkpoint + pause || connection.is_read_only()) {
             return;
         }
         last_checkpoint = now;
-        if (has_wal(path) && connection->state() == GuardedConnection::State::usable) {
-            (*connection)->setBusyTimeout(0);
-            // Fails if a reader or writer blocks it; then the log stays until the next checkpoint.
-            const int result = sqlite3_wal_checkpoint_v2((*connection)->getHandle(), "main", SQLITE_CHECKPOINT_TRUNCATE,
-                                                         nullptr, nullptr);
-            (*connection)->setBusyTimeout(static_cast<int>(options.poll_busy_timeout.count()));
-            if (const auto state = file_state(path); state.has_value() && state->same_file(opened)) {
-                opened = *state;
+        if (has_wal(path)) {
+            const bool is_done = connection.checkpoint_and_truncate();
+            if (const auto state = file_state(path); state.has_value() && state->same_file(seen_file)) {
+                seen_file = *state;
             }
-            if (result != SQLITE_OK) {
+            if (!is_done) {
                 return;
             }
         }
@@ -532,9 +496,10 @@ Follower::Follower(std::string path, FollowerOptions options)
 Follower::~Follower() = default;
 
 void Follower::open() {
-    impl_->disconnect();
     impl_->position = {};
-    impl_->connect(impl_->options.open_busy_timeout, true);
+    impl_->connection.open({.busy_timeout = impl_->options.open_busy_timeout,
+                            .create = true,
+                            .replace_triggers = impl_->options.replace_triggers});
 }
 
 Batch Follower::poll(TimePoint now) {
@@ -549,20 +514,24 @@ void Follower::request_rebuild() {
     impl_->position = {};
 }
 
-SQLite::Database* Follower::connection() noexcept {
-    return impl_->connection ? &**impl_->connection : nullptr;
+std::optional<StoredAnomalyState> Follower::anomaly_state() {
+    if (!impl_->connection.is_open()) {
+        return std::nullopt;
+    }
+    SQLite::Database& database = impl_->connection.database();
+    return StoredAnomalyState{.open_anomalies = open_anomalies(database), .detector = read_detector_state(database)};
 }
 
 TotalsStore* Follower::totals() {
-    if (impl_->connection && !impl_->totals) {
-        impl_->totals.emplace(**impl_->connection);
+    if (impl_->connection.is_open() && !impl_->totals) {
+        impl_->totals.emplace(impl_->connection.database());
     }
     return impl_->totals ? &*impl_->totals : nullptr;
 }
 
 CycleWriter* Follower::writer() {
-    if (impl_->connection && !impl_->writer) {
-        impl_->writer.emplace(**impl_->connection);
+    if (impl_->connection.is_open() && !impl_->writer) {
+        impl_->writer.emplace(impl_->connection.database());
     }
     return impl_->writer ? &*impl_->writer : nullptr;
 }

@@ -5,6 +5,7 @@
 #include <sqlite3.h>
 
 #include <chrono>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -27,6 +28,23 @@ constexpr milliseconds kReplacementTime{250};
 /// From the removal of the log to that of the index.
 constexpr milliseconds kIndexRemovalTime{20};
 constexpr milliseconds kReplacementPause{5};
+
+/// The lost log that this thread waited for, so that its other connections to the same log do not wait again.
+struct AwaitedWal {
+    FileState wal;
+    steady_clock::time_point since;
+};
+thread_local std::optional<AwaitedWal> awaited_wal;
+
+/// When this thread began to wait for the replacement of this log. Later than a second ago, because another log may get
+/// the inode.
+steady_clock::time_point wait_began(const FileState& wal) {
+    const auto now = steady_clock::now();
+    if (!awaited_wal || !awaited_wal->wal.same_file(wal) || now - awaited_wal->since > std::chrono::seconds{1}) {
+        awaited_wal = AwaitedWal{wal, now};
+    }
+    return awaited_wal->since;
+}
 
 std::unique_ptr<SQLite::Database> open_without_foreign_wal(const std::string& path, const OpenOptions& options) {
     discard_foreign_wal(path);
@@ -94,7 +112,7 @@ bool GuardedConnection::is_usable() const noexcept {
 }
 
 bool GuardedConnection::is_being_replaced() const {
-    const auto start = steady_clock::now();
+    const auto start = wait_began(wal_files_->wal_state());
     while (state() == State::wal_lost) {
         const auto waited = steady_clock::now() - start;
         if (waited >= kReplacementTime || (waited >= kIndexRemovalTime && wal_files_->index_is_shared())) {

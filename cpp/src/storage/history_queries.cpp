@@ -13,8 +13,8 @@
 #include <utility>
 
 #include "change_counter.hpp"
+#include "connection.hpp"
 #include "file_state.hpp"
-#include "guarded_connection.hpp"
 #include "prune_state.hpp"
 #include "row_reader.hpp"
 #include "schema_fragments.hpp"
@@ -22,7 +22,6 @@
 #include "session_buddy/core/snapshot.hpp"
 #include "session_buddy/core/timestamp.hpp"
 #include "sql.hpp"
-#include "store_connection.hpp"
 
 namespace session_buddy::storage {
 namespace {
@@ -83,40 +82,28 @@ std::optional<InvocationView> read_view(const sql::Statement& row) {
 }  // namespace
 
 struct HistoryQueries::Impl {
-    std::string path;
-    std::chrono::milliseconds busy_timeout;
     std::function<bool()> is_cancelled;
-    std::unique_ptr<StoreConnection> connection;
+    Connection connection;
 
-    Impl(std::string file, std::chrono::milliseconds timeout, std::function<bool()> stop)
-        : path(std::move(file)), busy_timeout(timeout), is_cancelled(std::move(stop)) {}
+    Impl(const std::string& path, std::chrono::milliseconds timeout, std::function<bool()> stop)
+        : is_cancelled(std::move(stop)),
+          connection(path, {.busy_timeout = timeout, .create = false},
+                     {.before_open = [path] { require_database(path); },
+                      .on_open = [this](SQLite::Database& database) { set_up(database); }}) {}
 
-    void require_file() const {
-        const auto state = file_state(path);
-        if (!state.has_value() || state->size == 0) {
-            throw StorageError(StorageErrc::missing, path, fmt::format("database \"{}\" does not exist", path));
-        }
+    void set_up(SQLite::Database& database) {
+        database.exec("PRAGMA query_only = ON");
+        disable_checkpoint_on_close(database);  // checkpoints are for writers
+        sqlite3_progress_handler(
+            database.getHandle(), kProgressInterval,
+            [](void* self) { return static_cast<Impl*>(self)->is_cancelled() ? 1 : 0; }, this);
     }
 
     /// Runs `work` in one transaction, so that it reads a consistent state.
     template <typename Work>
     decltype(auto) read(const Work& work) {
-        require_file();
-        if (connection) {
-            connection->require_open();
-        } else {
-            connection = std::make_unique<StoreConnection>(
-                path, OpenOptions{.busy_timeout = busy_timeout, .create = false}, [this](SQLite::Database& database) {
-                    database.exec("PRAGMA query_only = ON");
-                    disable_checkpoint_on_close(database);  // checkpoints are for writers
-                    sqlite3_progress_handler(
-                        database.getHandle(), kProgressInterval,
-                        [](void* self) { return static_cast<Impl*>(self)->is_cancelled() ? 1 : 0; }, this);
-                    return std::shared_ptr<void>();
-                });
-        }
-        return connection->attempt("cannot read", [&] {
-            SQLite::Database& database = connection->database();
+        return connection.attempt("cannot read", [&] {
+            SQLite::Database& database = connection.database();
             const SQLite::Transaction transaction(database, SQLite::TransactionBehavior::DEFERRED);
             return work(database);
         });
@@ -158,9 +145,9 @@ struct HistoryQueries::Impl {
                                   " AND session_buddy_micros(invoked_at) < {}",
                                   kViewColumns, condition(database, skill_name, lowest, highest), micros_of(from),
                                   micros_of(to)));
-        rows.with(std::string_view(lowest), std::string_view(highest));
+        rows.with(lowest, highest);
         if (skill_name) {
-            rows.bind(3, std::string_view(*skill_name));
+            rows.bind(3, *skill_name);
         }
         while (rows.step()) {
             const auto invocation = read_view(rows);
@@ -185,9 +172,9 @@ struct HistoryQueries::Impl {
                                                   " AND earlier.timestamp = hours.timestamp"
                                                   " AND earlier.id < hours.id) {}",
                                                   skill_name ? "AND skill.skill_name = ?3" : ""));
-        rows.with(std::string_view(lowest_text(from)), std::string_view(highest_text(to)));
+        rows.with(lowest_text(from), highest_text(to));
         if (skill_name) {
-            rows.bind(3, std::string_view(*skill_name));
+            rows.bind(3, *skill_name);
         }
         while (rows.step()) {
             const auto at = moment_of(rows, 0);
@@ -229,7 +216,7 @@ void HistoryQueries::read_series(const std::optional<std::string>& skill_name, T
 void HistoryQueries::read_recent(std::optional<Cursor>& cursor, TimePoint from, const std::function<void()>& restart,
                                  const std::function<void(const InvocationView&)>& on_row) {
     impl_->read([&](SQLite::Database& database) {
-        const auto state = file_state(impl_->path).value_or(FileState{});
+        const auto state = file_state(impl_->connection.path()).value_or(FileState{});
         sql::Statement signature(database, fmt::format("SELECT {} FROM skill_invocation WHERE id = ?1", kRowSignature));
         const auto row_of = [&](std::int64_t id) {
             std::string text = signature.with(id).step() ? std::string(signature.text(0)) : std::string();
@@ -270,7 +257,7 @@ SkillHistory HistoryQueries::skill_history(const std::string& skill_name, TimePo
     return impl_->read([&](SQLite::Database& database) {
         SkillHistory history;
         sql::Statement first(database, "SELECT first_invoked FROM skill_metrics WHERE skill_name = ?1");
-        if (first.with(std::string_view(skill_name)).step()) {
+        if (first.with(skill_name).step()) {
             history.first_invocation_at = moment_of(first, 0);
         }
         const std::string lowest = lowest_text(since);
@@ -278,7 +265,7 @@ SkillHistory HistoryQueries::skill_history(const std::string& skill_name, TimePo
         const std::string where = fmt::format("{} AND session_buddy_micros(invoked_at) > {}",
                                               Impl::condition(database, skill_name, lowest, highest), micros_of(since));
         const auto bound = [&](sql::Statement& statement) -> sql::Statement& {
-            return statement.with(std::string_view(lowest), std::string_view(highest), std::string_view(skill_name));
+            return statement.with(lowest, highest, skill_name);
         };
         sql::Statement errors(database,
                               fmt::format("SELECT substr(CAST(error_type AS TEXT), 1, {}) AS type, count(*) AS times"
@@ -329,12 +316,12 @@ std::vector<StoredEpisode> HistoryQueries::episodes(const EpisodeFilter& filter)
                                                   " deviation_score, detected_at, resolved_at FROM skill_anomalies {}"
                                                   " ORDER BY detected_at DESC, id DESC LIMIT {}",
                                                   where, kMaxEpisodes));
-        rows.bind(1, std::string_view(highest_text(filter.to.value_or(kLastDay))));
+        rows.bind(1, highest_text(filter.to.value_or(kLastDay)));
         if (filter.skill_name) {
-            rows.bind(2, std::string_view(*filter.skill_name));
+            rows.bind(2, *filter.skill_name);
         }
         if (filter.anomaly_type) {
-            rows.bind(3, std::string_view(*filter.anomaly_type));
+            rows.bind(3, *filter.anomaly_type);
         }
         std::vector<StoredEpisode> found;
         while (rows.step()) {
@@ -363,7 +350,7 @@ std::vector<StoredEpisode> HistoryQueries::episodes(const EpisodeFilter& filter)
 }
 
 void HistoryQueries::close() noexcept {
-    impl_->connection.reset();
+    impl_->connection.close();
 }
 
 }  // namespace session_buddy::storage

@@ -9,7 +9,6 @@
 #include <string_view>
 #include <vector>
 
-#include "file_state.hpp"
 #include "inspection.hpp"
 #include "row_reader.hpp"
 #include "session_buddy/core/timestamp.hpp"
@@ -60,9 +59,9 @@ HistoryCounts read_rows(SQLite::Database& database, const HistoryQuery& query, c
                                              kTable, query.skill_name.empty() ? "" : "AND skill_name = ?2",
                                              by_time ? "at, id" : "id"));
     sql::Statement rows(database, fmt::format("SELECT {} FROM {} WHERE id = ?1", kInvocationColumns, kTable));
-    ids.bind(1, std::string_view(lower_bound_of(query.from)));
+    ids.bind(1, lower_bound_of(query.from));
     if (!query.skill_name.empty()) {
-        ids.bind(2, std::string_view(query.skill_name));
+        ids.bind(2, query.skill_name);
     }
     HistoryCounts counts;
     while (ids.step()) {
@@ -103,42 +102,14 @@ HistoryCounts read_once(const std::string& path, bool immutable, const HistoryQu
     });
 }
 
-/// Whether the database has a write-ahead log or index, in use or left behind.
-bool has_wal_files(const std::string& path) {
-    const std::string real = resolve_links(path);
-    return file_state(real + "-wal").has_value() || file_state(real + "-shm").has_value();
-}
-
 }  // namespace
 
 HistoryCounts read_history(const std::string& path, const HistoryQuery& query, const HistoryConsumer& consumer) {
     if (path.empty() || path == ":memory:" || path.find('\0') != std::string::npos) {
         fail(StorageErrc::invalid_argument, path, "it is not a file name");
     }
-    const auto before = file_state(path);
-    if (!before) {
-        fail(StorageErrc::missing, path, "the file does not exist");
-    }
-    if (!before->is_regular) {
-        fail(StorageErrc::io, path, before->is_directory ? "it is a folder" : "it is not a regular file");
-    }
-    // A normal read-only open would create a log, and could not remove it again.
-    const bool is_closed =
-        sql::translated(path, "cannot read", [&] { return !has_wal_files(path) && header_says_wal(path); });
-    if (is_closed) {
-        const auto undisturbed = [&] { return !has_wal_files(path) && file_state(path) == before; };
-        try {
-            const HistoryCounts counts = read_once(path, true, query, consumer);
-            if (undisturbed()) {
-                return counts;
-            }
-        } catch (const StorageError&) {
-            if (undisturbed()) {
-                throw;
-            }
-        }
-    }
-    return read_once(path, false, query, consumer);
+    return read_without_traces(path, "cannot read",
+                               [&](bool immutable) { return read_once(path, immutable, query, consumer); });
 }
 
 }  // namespace session_buddy::storage

@@ -5,7 +5,6 @@
 #include <SQLiteCpp/Database.h>
 #include <SQLiteCpp/Transaction.h>
 #include <spdlog/fmt/fmt.h>
-#include <sqlite3.h>
 
 #include <algorithm>
 #include <array>
@@ -17,12 +16,12 @@
 #include <set>
 #include <unordered_set>
 
+#include "connection.hpp"
 #include "file_state.hpp"
-#include "guarded_connection.hpp"
 #include "prune_state.hpp"
 #include "row_reader.hpp"
 #include "session_buddy/core/timestamp.hpp"
-#include "session_buddy/storage/database.hpp"
+#include "side_tables.hpp"
 
 namespace session_buddy::storage {
 namespace {
@@ -39,6 +38,7 @@ constexpr std::size_t kHoursPerWrite = 500;
 constexpr std::int64_t kRowsPerCheck = 1000;
 /// Rows read between two questions whether to stop.
 constexpr std::int64_t kRowsPerStopCheck = 1000;
+constexpr const char* kAction = "cannot update the time series of";
 constexpr const char* kWatermarkKey = "time_series_watermark";
 
 /// One skill in one hour.
@@ -91,7 +91,7 @@ struct HourlyRollup::Impl {
     struct Statements {
         explicit Statements(SQLite::Database& database)
             : data_version(database, "PRAGMA data_version"),
-              last_id(database, "SELECT coalesce(max(id), 0) FROM skill_invocation"),
+              last_id(database, "SELECT max(id) FROM skill_invocation"),
               new_rows(database, fmt::format("SELECT {} FROM skill_invocation WHERE id > ?1 ORDER BY id LIMIT ?2",
                                              kInvocationColumns)),
               rows_of_days(database,
@@ -105,6 +105,7 @@ struct HourlyRollup::Impl {
               written(database,
                       "SELECT invocation_count, completion_rate, avg_duration_seconds, unique_sessions"
                       " FROM skill_time_series WHERE skill_name = ?1 AND timestamp = ?2 ORDER BY id LIMIT 1"),
+              watermark(database, "SELECT value FROM session_buddy_state WHERE key = ?1"),
               pruning(database) {}
         sql::Statement data_version;
         sql::Statement last_id;
@@ -113,6 +114,7 @@ struct HourlyRollup::Impl {
         sql::Statement erase;
         sql::Statement insert;
         sql::Statement written;
+        sql::DeferredStatement watermark;  // there may be no table yet
         PruneStateReader pruning;
     };
 
@@ -124,9 +126,6 @@ struct HourlyRollup::Impl {
         std::int64_t checked_id = 0;  ///< rows up to here are counted in `table`
     };
 
-    std::string path;
-    std::chrono::milliseconds busy_timeout;
-    std::optional<GuardedConnection> connection;
     std::optional<Statements> statements;
     std::int64_t data_version = -1;
     std::int64_t stored_watermark = 0;   ///< as in the database: the hours of rows up to here are written
@@ -136,39 +135,19 @@ struct HourlyRollup::Impl {
     PruneState pruning;                  ///< as last read: which hours are final
     HourTable late;                      ///< rows up to seen_id to be added to final hours
     std::optional<Writing> writing;
+    Connection connection;
 
-    Impl(std::string file, std::chrono::milliseconds timeout) : path(std::move(file)), busy_timeout(timeout) {}
-
-    void disconnect() noexcept {
-        statements.reset();
-        connection.reset();
-        data_version = -1;
-    }
-
-    void close_if_stale() {
-        if (connection && connection->state() != GuardedConnection::State::usable) {
-            disconnect();
-        }
-    }
-
-    void ensure_connected() {
-        close_if_stale();
-        if (connection) {
-            return;
-        }
-        if (const auto state = file_state(path); !state.has_value() || state->size == 0) {
-            // Only the follower creates the database.
-            throw StorageError(StorageErrc::missing, path, fmt::format("database \"{}\" is not there", path));
-        }
-        try {
-            connection.emplace(path, OpenOptions{.busy_timeout = busy_timeout, .create = false});
-            statements.emplace(**connection);
-            reload();
-        } catch (...) {
-            disconnect();
-            throw;
-        }
-    }
+    /// Only the follower creates the database.
+    Impl(const std::string& path, std::chrono::milliseconds timeout)
+        : connection(path, {.busy_timeout = timeout, .create = false},
+                     {.before_open = [path] { require_database(path); },
+                      .on_open =
+                          [this](SQLite::Database& database) {
+                              statements.emplace(database);
+                              data_version = -1;
+                              reload();
+                          },
+                      .on_close = [this] { statements.reset(); }}) {}
 
     /// Loads the watermark and discards everything read beyond it.
     void reload() {
@@ -182,27 +161,22 @@ struct HourlyRollup::Impl {
     }
 
     [[nodiscard]] std::int64_t read_watermark() {
-        if (sql::query_integer(**connection, "SELECT count(*) FROM sqlite_master WHERE name = 'session_buddy_state'") ==
-            0) {
+        if (!sql::has_table(connection.database(), "session_buddy_state")) {
+            statements->watermark.forget();
             return 0;
         }
-        sql::Statement state(**connection, "SELECT value FROM session_buddy_state WHERE key = ?1");
-        state.with(std::string_view(kWatermarkKey));
-        return state.step() ? std::max<std::int64_t>(state.integer(0), 0) : 0;
+        return std::max<std::int64_t>(statements->watermark.with(kWatermarkKey).first_integer(), 0);
     }
 
     /// Detects changes since the last step: new rows, a replaced database, another process that writes the rollup.
     void detect_changes() {
-        statements->data_version.reset();
-        statements->data_version.step();
-        const std::int64_t version = statements->data_version.integer(0);
-        statements->data_version.reset();
+        const std::int64_t version = statements->data_version.first_integer();
         if (version == data_version) {
             return;
         }
         data_version = version;
         unseen_rows = true;
-        const std::int64_t last_id = read_last_id();
+        const std::int64_t last_id = statements->last_id.first_integer();
         if (read_watermark() != stored_watermark || last_id < seen_id ||
             !statements->pruning.read().same_hours(pruning)) {
             reload();
@@ -269,7 +243,7 @@ struct HourlyRollup::Impl {
         HourTable table;
         const std::string from = date_of(TimePoint{*due.begin()} - std::chrono::days{1});
         const std::string until = date_of(TimePoint{*due.rbegin()} + std::chrono::days{2});
-        statements->rows_of_days.with(std::string_view(from), std::string_view(until));
+        statements->rows_of_days.with(from, until);
         for (std::int64_t rows = 0; statements->rows_of_days.step(); ++rows) {
             if (must_stop(stop, rows)) {
                 statements->rows_of_days.reset();
@@ -291,15 +265,12 @@ struct HourlyRollup::Impl {
     /// Replaces all rows of an hour and skill, in any timestamp format, by one.
     void write(Hour hour, std::string_view skill, const HourMetrics& metrics) {
         const std::array<std::string, 4> forms = forms_of(hour);
-        statements->erase
-            .with(skill, std::string_view(forms[0]), std::string_view(forms[1]), std::string_view(forms[2]),
-                  std::string_view(forms[3]))
-            .run();
+        statements->erase.with(skill, forms[0], forms[1], forms[2], forms[3]).run();
         const std::optional<double> average =
             metrics.timed > 0 ? std::optional<double>(metrics.seconds / static_cast<double>(metrics.timed))
                               : std::nullopt;
         statements->insert
-            .with(skill, std::string_view(forms[0]), metrics.invocations,
+            .with(skill, forms[0], metrics.invocations,
                   static_cast<double>(metrics.completed) / static_cast<double>(metrics.invocations), average,
                   metrics.earlier_sessions + static_cast<std::int64_t>(metrics.sessions.size()))
             .run();
@@ -309,7 +280,7 @@ struct HourlyRollup::Impl {
     /// is a mean, all completed invocations are taken to have one.
     void add_written(Hour hour, std::string_view skill, HourMetrics& metrics) {
         const std::string timestamp = format_timestamp(TimePoint{hour});
-        sql::Statement& row = statements->written.with(skill, std::string_view(timestamp));
+        sql::Statement& row = statements->written.with(skill, timestamp);
         if (row.step()) {
             const std::int64_t invocations = std::max<std::int64_t>(row.integer(0), 0);
             const std::int64_t completed =
@@ -345,17 +316,9 @@ struct HourlyRollup::Impl {
         return found;
     }
 
-    [[nodiscard]] std::int64_t read_last_id() {
-        statements->last_id.reset();
-        statements->last_id.step();
-        const std::int64_t id = statements->last_id.integer(0);
-        statements->last_id.reset();
-        return id;
-    }
-
     /// Adds late rows to final hours. The same transaction stores the last added id, so that none is added twice.
     void add_late() {
-        SQLite::Transaction transaction(**connection, SQLite::TransactionBehavior::IMMEDIATE);
+        SQLite::Transaction transaction(connection.database(), SQLite::TransactionBehavior::IMMEDIATE);
         PruneState state = statements->pruning.read();
         if (!state.same_hours(pruning)) {
             reload();
@@ -366,7 +329,7 @@ struct HourlyRollup::Impl {
             write(key.first, key.second, metrics);
         }
         state.counted_id = seen_id;
-        write_prune_state(**connection, state);
+        write_prune_state(connection.database(), state);
         transaction.commit();
         pruning = state;
         late.clear();
@@ -375,7 +338,7 @@ struct HourlyRollup::Impl {
     /// Writes the next part, unless rows of these hours arrived since they were counted: then they are counted again.
     /// So written hours are complete, even if another process writes the same table.
     void write_next() {
-        SQLite::Transaction transaction(**connection, SQLite::TransactionBehavior::IMMEDIATE);
+        SQLite::Transaction transaction(connection.database(), SQLite::TransactionBehavior::IMMEDIATE);
         const auto is_due = [this](Hour hour) { return writing->due.contains(hour); };
         if (!same_pruning()) {
             reload();
@@ -386,16 +349,15 @@ struct HourlyRollup::Impl {
             unseen_rows = true;
             return;
         }
-        const std::int64_t last_id = read_last_id();
+        const std::int64_t last_id = statements->last_id.first_integer();
         auto next = writing->table.begin();
         for (std::size_t written = 0; written < kHoursPerWrite && next != writing->table.end(); ++written, ++next) {
             write(next->first.first, next->first.second, next->second);
         }
         const bool done = next == writing->table.end();
         if (done) {
-            (*connection)
-                ->exec("CREATE TABLE IF NOT EXISTS session_buddy_state (key TEXT PRIMARY KEY, value) WITHOUT ROWID");
-            write_watermark(writing->watermark);
+            create_side_tables(connection.database(), SideTable::Group::state);
+            sql::Statement(connection.database(), kPutState).with(kWatermarkKey, writing->watermark).run();
         }
         transaction.commit();
         writing->checked_id = last_id;
@@ -420,15 +382,8 @@ struct HourlyRollup::Impl {
         return watermark;
     }
 
-    void write_watermark(std::int64_t watermark) {
-        sql::Statement(**connection, "INSERT OR REPLACE INTO session_buddy_state (key, value) VALUES (?1, ?2)")
-            .with(std::string_view(kWatermarkKey), watermark)
-            .run();
-    }
-
     bool step(TimePoint now, const Stop& stop) {
-        ensure_connected();
-        if (sqlite3_db_readonly((*connection)->getHandle(), "main") != 0) {
+        if (connection.is_read_only()) {
             return false;
         }
         detect_changes();
@@ -459,8 +414,7 @@ struct HourlyRollup::Impl {
     }
 
     bool close(TimePoint until) {
-        ensure_connected();
-        SQLite::Transaction transaction(**connection, SQLite::TransactionBehavior::IMMEDIATE);
+        SQLite::Transaction transaction(connection.database(), SQLite::TransactionBehavior::IMMEDIATE);
         PruneState state = statements->pruning.read();
         const auto is_closing = [until](Hour hour) { return TimePoint{hour} < until; };
         const bool is_dirty = !dirty.empty() && is_closing(dirty.begin()->first);
@@ -469,49 +423,29 @@ struct HourlyRollup::Impl {
             return false;
         }
         state.pruned_before = std::max(state.pruned_before, until);
-        state.counted_id = read_last_id();
-        write_prune_state(**connection, state);
+        state.counted_id = statements->last_id.first_integer();
+        write_prune_state(connection.database(), state);
         transaction.commit();
         pruning = state;
         return true;
     }
 };
 
-HourlyRollup::HourlyRollup(std::string path, std::chrono::milliseconds busy_timeout)
-    : impl_(std::make_unique<Impl>(std::move(path), busy_timeout)) {}
+HourlyRollup::HourlyRollup(const std::string& path, std::chrono::milliseconds busy_timeout)
+    : impl_(std::make_unique<Impl>(path, busy_timeout)) {}
 
 HourlyRollup::~HourlyRollup() = default;
 
-namespace {
-
-/// Runs `work`; after an error other than busy, disconnects.
-template <typename Impl, typename Work>
-bool attempt(Impl& impl, Work&& work) {
-    try {
-        return sql::translated(impl.path, "cannot update the time series of", std::forward<Work>(work));
-    } catch (const StorageError& error) {
-        if (impl.connection) {
-            impl.connection->on_error(error);
-        }
-        if (error.code() != StorageErrc::busy) {
-            impl.disconnect();
-        }
-        throw;
-    }
-}
-
-}  // namespace
-
 bool HourlyRollup::step(TimePoint now, const Stop& stop) {
-    return attempt(*impl_, [&] { return impl_->step(now, stop); });
+    return impl_->connection.attempt(kAction, [&] { return impl_->step(now, stop); });
 }
 
 void HourlyRollup::close_if_stale() {
-    impl_->close_if_stale();
+    impl_->connection.close_if_stale();
 }
 
 bool HourlyRollup::close(TimePoint until) {
-    return attempt(*impl_, [&] { return impl_->close(until); });
+    return impl_->connection.attempt(kAction, [&] { return impl_->close(until); });
 }
 
 }  // namespace session_buddy::storage

@@ -59,7 +59,7 @@ Schema read_finished_schema() {
             continue;
         }
         Statement columns(memory, "SELECT name, type, \"notnull\", dflt_value, pk FROM pragma_table_info(?1)");
-        columns.with(std::string_view(table.name));
+        columns.with(table.name);
         while (columns.step()) {
             table.columns.push_back({std::string(columns.text(0)), std::string(columns.text(1)),
                                      columns.integer(2) != 0, std::string(columns.text(3)), columns.integer(4) != 0});
@@ -217,7 +217,7 @@ const Schema& finished_schema() {
 std::vector<std::string> column_names(SQLite::Database& database, const std::string& table) {
     std::vector<std::string> names;
     Statement columns(database, "SELECT name FROM pragma_table_xinfo(?1)");
-    columns.with(std::string_view(table));
+    columns.with(table);
     while (columns.step()) {
         names.push_back(ascii::lower(columns.text(0)));
     }
@@ -241,7 +241,7 @@ Inspection inspect_schema(SQLite::Database& database, const std::string& path) {
     inspection.incomplete = lacks_something(database, path, tables);
     for (const auto& [name, text] : finished_schema().triggers) {
         Statement trigger(database, "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND name = ?1");
-        trigger.with(std::string_view(name));
+        trigger.with(name);
         inspection.foreign_triggers = inspection.foreign_triggers || !trigger.step() || trigger.text(0) != text;
     }
     return inspection;

@@ -4,9 +4,13 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "file_state.hpp"
 #include "migrations.hpp"
+#include "session_buddy/storage/error.hpp"
+#include "sql.hpp"
 
 namespace SQLite {
 class Database;
@@ -74,5 +78,30 @@ void check_pages(SQLite::Database& database, const std::string& path);
 
 /// Whether the file's header says WAL mode. May throw SQLite::Exception.
 [[nodiscard]] bool header_says_wal(const std::string& path);
+
+/// Runs `read(immutable)` on an existing file. A normal read-only open would create a log next to a file that no
+/// process has open, and could not remove it again: such a file is read as immutable, and again if a process opens it
+/// meanwhile. Throws StorageError, whose message starts with `action` if there is no such file.
+template <typename Read>
+auto read_without_traces(const std::string& path, std::string_view action, const Read& read) {
+    const auto before = require_regular_file(path, action);
+    const auto has_no_wal = [real = resolve_links(path)] {
+        return !file_state(real + "-wal") && !file_state(real + "-shm");
+    };
+    if (has_no_wal() && sql::translated(path, "cannot read", [&] { return header_says_wal(path); })) {
+        const auto is_undisturbed = [&] { return has_no_wal() && file_state(path) == before; };
+        try {
+            auto found = read(true);
+            if (is_undisturbed()) {
+                return found;
+            }
+        } catch (const StorageError&) {
+            if (is_undisturbed()) {
+                throw;
+            }
+        }
+    }
+    return read(false);
+}
 
 }  // namespace session_buddy::storage

@@ -82,7 +82,7 @@ LifetimeReader::Metrics LifetimeReader::read_all() {
         }
     }
     std::string name;
-    while (next_name_.with(std::string_view(name)).step() && next_name_.type(0) == SQLITE_TEXT) {
+    while (next_name_.with(name).step() && next_name_.type(0) == SQLITE_TEXT) {
         name = next_name_.text(0);
         if (is_valid_skill_name(name) && !known.contains(name)) {
             metrics.emplace_back(name, count(name).metrics);
@@ -96,7 +96,7 @@ LifetimeReader::Metrics LifetimeReader::read(const SkillNames& skills) {
     Metrics metrics;
     metrics.reserve(skills.size());
     for (const std::string& skill : skills) {
-        if (entry_.with(std::string_view(skill)).step()) {
+        if (entry_.with(skill).step()) {
             metrics.emplace_back(skill, checked(entry_, skill));
         } else {
             metrics.emplace_back(skill, count(skill).metrics);
@@ -117,8 +117,7 @@ LifetimeMetrics LifetimeReader::checked(const sql::Statement& entry, const std::
     }
     const Counted& from_rows = count(skill);
     if (entries_are_ours_) {
-        const auto mean = entry.is_null(kMean) ? std::nullopt : std::optional(entry.real(kMean));
-        if (is_wrong_sum(from_rows.too_long, entry.real(kSum), mean)) {
+        if (is_wrong_sum(from_rows.too_long, entry.real(kSum), entry.optional_real(kMean))) {
             metrics.avg_duration_seconds = from_rows.metrics.avg_duration_seconds;
         }
         return metrics;
@@ -156,7 +155,7 @@ void LifetimeReader::add_rows(Counted& known, const sql::Statement& row) {
 
 const LifetimeReader::Counted& LifetimeReader::count(const std::string& skill) {
     Counted& known = counted_[skill];
-    if (rows_.with(std::string_view(skill), known.last_id).step()) {
+    if (rows_.with(skill, known.last_id).step()) {
         add_rows(known, rows_);
     }
     rows_.reset();

@@ -52,13 +52,11 @@ void complete_tables(SQLite::Database& database) {
 
 void record(SQLite::Database& database, const Migration& migration) {
     // There may be a row of a failed attempt.
-    Statement(database, "DELETE FROM skill_migrations WHERE version = ?1")
-        .with(std::string_view(migration.version))
-        .run();
+    Statement(database, "DELETE FROM skill_migrations WHERE version = ?1").with(migration.version).run();
     Statement(database,
               "INSERT INTO skill_migrations (version, applied_at, description, applied_by, success)"
               " VALUES (?1, datetime('now'), ?2, 'session-buddy', 1)")
-        .with(std::string_view(migration.version), std::string_view(migration.description))
+        .with(migration.version, migration.description)
         .run();
 }
 

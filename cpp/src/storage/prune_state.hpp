@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 
 #include "session_buddy/core/clock.hpp"
 #include "sql.hpp"
@@ -31,9 +30,8 @@ class PruneStateReader {
     [[nodiscard]] PruneState read();
 
   private:
-    SQLite::Database& database_;
     sql::Statement tables_;
-    std::optional<sql::Statement> values_;  // nullopt while there is no table; a restored copy may lack it again
+    sql::DeferredStatement values_;  // there may be no table yet; a restored copy may lack it again
 };
 
 /// Creates the table if it is missing. Must be called in a write transaction. Throws SQLite::Exception.

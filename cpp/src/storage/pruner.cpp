@@ -13,8 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "connection.hpp"
 #include "file_state.hpp"
-#include "guarded_connection.hpp"
 #include "inspection.hpp"
 #include "migrations.hpp"
 #include "prune_state.hpp"
@@ -22,7 +22,9 @@
 #include "session_buddy/storage/database.hpp"
 #include "session_buddy/storage/hourly_rollup.hpp"
 #include "session_buddy/storage/totals_store.hpp"
+#include "side_tables.hpp"
 #include "sql.hpp"
+#include "write_batches.hpp"
 
 namespace session_buddy::storage {
 namespace {
@@ -39,9 +41,6 @@ constexpr milliseconds kTimeForRows = kBatchTime / 2;
 constexpr milliseconds kTimeForCounting{50};
 constexpr std::int64_t kFirstBatch = 50;
 constexpr std::int64_t kLargestBatch = 5000;
-/// A writer that finds the database locked sleeps for 1, 2, 5, 10 and 15 ms first: it cannot sleep through a pause of
-/// this length, and so waits hardly longer than a batch takes.
-constexpr milliseconds kShortestPause{20};
 /// WAL size in pages that triggers a checkpoint: small enough that no other writer does it in its commit, and that it
 /// does not keep the disk busy for long.
 constexpr int kPagesPerCheckpoint = 250;
@@ -102,7 +101,7 @@ PrunableRows count_prunable(SQLite::Database& database, TimePoint cutoff, bool l
                                      " WHERE invoked_at < ?1 AND id < (SELECT max(id) FROM skill_invocation))"
                                      " WHERE at < ?2 GROUP BY has_entry",
                                      lacks_entries ? "1" : kHasEntry));
-    count.with(std::string_view(upper_bound_of(cutoff)), cutoff.time_since_epoch().count());
+    count.with(upper_bound_of(cutoff), cutoff.time_since_epoch().count());
     while (count.step()) {
         if (count.integer(0) == 0) {
             found.kept_rows = count.integer(1);
@@ -122,38 +121,14 @@ TimePoint prune_cutoff(TimePoint now, microseconds keep) {
 }
 
 PrunableRows prunable_rows(const std::string& path, TimePoint cutoff, milliseconds busy_timeout) {
-    const auto before = file_state(path);
-    if (!before.has_value()) {
-        fail(StorageErrc::missing, path, "the file does not exist");
-    }
-    if (!before->is_regular) {
-        fail(StorageErrc::io, path, before->is_directory ? "it is a folder" : "it is not a regular file");
-    }
-    // An older schema is migrated before rows are deleted; every skill then has an entry.
-    const bool needs_migration = inspect_file(path, busy_timeout).needs_migration();
-    const auto count = [&](bool immutable) {
+    return read_without_traces(path, "cannot prune", [&](bool immutable) {
+        // An older schema is migrated before rows are deleted; every skill then has an entry.
+        const bool needs_migration = inspect_file(path, busy_timeout).needs_migration();
         return sql::translated(path, "cannot read", [&] {
             const auto database = open_for_reading(path, immutable, busy_timeout);
             return count_prunable(*database, cutoff, needs_migration);
         });
-    };
-    // A normal read-only open would leave a log next to a file that no process has open.
-    const std::string real = resolve_links(path);
-    const auto has_no_wal = [&] { return !file_state(real + "-wal") && !file_state(real + "-shm"); };
-    if (has_no_wal() && sql::translated(path, "cannot read", [&] { return header_says_wal(path); })) {
-        const auto undisturbed = [&] { return has_no_wal() && file_state(path) == before; };
-        try {
-            const PrunableRows found = count(true);
-            if (undisturbed()) {
-                return found;
-            }
-        } catch (const StorageError&) {
-            if (undisturbed()) {
-                throw;
-            }
-        }
-    }
-    return count(false);
+    });
 }
 
 struct Pruner::Impl {
@@ -161,13 +136,10 @@ struct Pruner::Impl {
         explicit Statements(SQLite::Database& database)
             : same_time(database, selection("invoked_at = ?1 AND id < ?2", "id DESC LIMIT ?3")),
               later(database, selection("invoked_at > ?1 AND invoked_at < ?2", "invoked_at, id DESC LIMIT ?3")),
-              last_id(database, "SELECT coalesce(max(id), 0) FROM skill_invocation"),
-              erase(database, "DELETE FROM skill_invocation WHERE id = ?1 AND invoked_at = ?2"),
-              pruning(database) {
-            if (const std::string text = storage::fts_delete_sql(database); !text.empty()) {
-                delete_from_fts.emplace(database, text);
-            }
-        }
+              last_id(database, "SELECT max(id) FROM skill_invocation"),
+              eraser(database, fts_delete_sql(database)),
+              pruning(database),
+              totals(database) {}
         /// In the order of the index on invoked_at, read backwards.
         static std::string selection(std::string_view where, std::string_view order) {
             return fmt::format(
@@ -178,18 +150,15 @@ struct Pruner::Impl {
         sql::Statement same_time;
         sql::Statement later;
         sql::Statement last_id;
-        sql::Statement erase;
+        InvocationEraser eraser;
         PruneStateReader pruning;
-        std::optional<sql::Statement> delete_from_fts;
+        TotalsStore totals;
     };
 
-    std::string path;
     TimePoint cutoff;
-    milliseconds busy_timeout;
     HourlyRollup rollup;
-    std::optional<GuardedConnection> connection;
+    std::optional<FileState> file;  ///< the file that is pruned, once it was opened
     std::optional<Statements> statements;
-    std::optional<TotalsStore> totals_store;
     TotalsTracker totals;
     std::string until;      ///< texts from here on are not read
     std::string last_text;  ///< rows up to here, in the order of the index, are done
@@ -198,21 +167,35 @@ struct Pruner::Impl {
     bool hours_final = false;
     bool counted = false;
     int log_pages = 0;
-    milliseconds pause = kShortestPause;
+    WriteBatches batches{kTimeForRows, 2};
     PruneResult result;
 
-    Impl(std::string file, TimePoint before, milliseconds timeout, SeriesLimits bounds)
-        : path(std::move(file)),
-          cutoff(before),
-          busy_timeout(timeout),
+    Connection connection;
+
+    Impl(const std::string& path, TimePoint before, milliseconds timeout, SeriesLimits bounds)
+        : cutoff(before),
           rollup(path, timeout),
           totals(bounds),
-          until(upper_bound_of(before)) {}
+          until(upper_bound_of(before)),
+          connection(path, {.busy_timeout = timeout, .create = false},
+                     {.before_open =
+                          [this, path] {
+                              rollup.close_if_stale();
+                              require_same_file(path);
+                          },
+                      .on_open = [this, path](SQLite::Database& database) { set_up(database, path); },
+                      .on_close = [this] { statements.reset(); }}) {}
 
-    void connect() {
-        connection.emplace(path, OpenOptions{.busy_timeout = busy_timeout, .create = false});
-        SQLite::Database& database = **connection;
-        if (sqlite3_db_readonly(database.getHandle(), "main") != 0) {
+    void require_same_file(const std::string& path) const {
+        const auto now = file ? file_state(path) : std::nullopt;
+        if (file && !(now && now->same_file(*file) && now->size > 0)) {
+            fail(StorageErrc::missing, path, "it was replaced meanwhile; prune again");
+        }
+    }
+
+    void set_up(SQLite::Database& database, const std::string& path) {
+        file = connection.opened();
+        if (connection.is_read_only()) {
             fail(StorageErrc::read_only, path, "it is write-protected");
         }
         require_no_recount(database, path);
@@ -226,40 +209,12 @@ struct Pruner::Impl {
             },
             &log_pages);
         statements.emplace(database);
-        totals_store.emplace(database);
-    }
-
-    void disconnect() noexcept {
-        statements.reset();
-        totals_store.reset();
-        connection.reset();
-    }
-
-    void require_same_file() {
-        switch (connection->state()) {
-            case GuardedConnection::State::usable:
-                return;
-            case GuardedConnection::State::wal_lost:
-                rollup.close_if_stale();
-                disconnect();
-                totals.request_recheck();
-                connect();
-                return;
-            case GuardedConnection::State::gone:
-            case GuardedConnection::State::replaced:
-            case GuardedConnection::State::emptied:
-                fail(StorageErrc::missing, path, "it was replaced meanwhile; prune again");
-        }
+        totals.request_recheck();
     }
 
     bool step(TimePoint now, const std::function<bool()>& stop) {
-        if (!connection) {
-            connect();
-        }
-        require_same_file();
         if (!hours_final) {
             // After the last step no hour is dirty; otherwise close() returns false.
-            pause = kShortestPause;
             hours_final = !rollup.step(now, stop) && rollup.close(cutoff);
             return true;
         }
@@ -281,13 +236,13 @@ struct Pruner::Impl {
 
     /// Counts rows into the totals, which would never count them once they are deleted. Returns true if there are more.
     bool count_more() {
-        const bool more = totals.advance(*totals_store, steady_clock::now() + kTimeForCounting);
+        const bool more = totals.advance(statements->totals, steady_clock::now() + kTimeForCounting);
         const TotalsWrites writes = totals.pending();
         if (writes.empty()) {
             return more;
         }
-        SQLite::Transaction transaction(**connection, SQLite::TransactionBehavior::IMMEDIATE);
-        const bool written = totals_store->write(writes);
+        SQLite::Transaction transaction(connection.database(), SQLite::TransactionBehavior::IMMEDIATE);
+        const bool written = statements->totals.write(writes);
         transaction.commit();
         totals.confirm_written(written);
         return more || !written;
@@ -304,9 +259,9 @@ struct Pruner::Impl {
                      .has_entry = rows.integer(3) != 0});
             }
         };
-        take(statements->same_time.with(std::string_view(last_text), last_id, batch));
+        take(statements->same_time.with(last_text, last_id, batch));
         if (const std::int64_t left = batch - static_cast<std::int64_t>(found.size()); left > 0) {
-            take(statements->later.with(std::string_view(last_text), std::string_view(until), left));
+            take(statements->later.with(last_text, until, left));
         }
         return found;
     }
@@ -315,78 +270,60 @@ struct Pruner::Impl {
     void erase(const std::vector<Candidate>& candidates) {
         PruneResult next = result;
         std::size_t handled = 0;
-        SQLite::Transaction transaction(**connection, SQLite::TransactionBehavior::IMMEDIATE);
-        const auto start = steady_clock::now();
-        PruneState state = statements->pruning.read();
-        statements->last_id.reset();
-        statements->last_id.step();
-        const std::int64_t newest = statements->last_id.integer(0);
-        const std::int64_t in_totals = totals_store->position().value_or(TotalsPosition{}).counted_id;
-        statements->last_id.reset();
-        for (; handled < candidates.size() && (handled == 0 || steady_clock::now() < start + kTimeForRows); ++handled) {
-            const Candidate& row = candidates[handled];
-            // A row that arrived after its hour was finalized is not in skill_time_series yet.
-            if (!row.at || *row.at >= cutoff || row.id > state.counted_id || row.id > in_totals || row.id >= newest) {
-                continue;
+        batches.run(connection.database(), [&](steady_clock::time_point until_time) {
+            PruneState state = statements->pruning.read();
+            const std::int64_t newest = statements->last_id.first_integer();
+            const std::int64_t in_totals = statements->totals.position().value_or(TotalsPosition{}).counted_id;
+            for (; handled < candidates.size() && (handled == 0 || steady_clock::now() < until_time); ++handled) {
+                const Candidate& row = candidates[handled];
+                // A row that arrived after its hour was finalized is not in skill_time_series yet.
+                if (!row.at || *row.at >= cutoff || row.id > state.counted_id || row.id > in_totals ||
+                    row.id >= newest) {
+                    continue;
+                }
+                if (!row.has_entry) {
+                    ++next.kept_rows;
+                    continue;
+                }
+                if (statements->eraser.erase(row.id, row.invoked_at)) {
+                    ++state.rows;
+                    state.last_id = std::max(state.last_id, row.id);
+                    ++next.rows;
+                    extend(next.from, next.to, *row.at);
+                }
             }
-            if (!row.has_entry) {
-                ++next.kept_rows;
-                continue;
+            if (next.rows > result.rows) {
+                write_prune_state(connection.database(), state);
             }
-            if (statements->delete_from_fts) {
-                statements->delete_from_fts->with(row.id).run();
-            }
-            statements->erase.with(row.id, std::string_view(row.invoked_at)).run();
-            if (sqlite3_changes((*connection)->getHandle()) > 0) {
-                ++state.rows;
-                state.last_id = std::max(state.last_id, row.id);
-                ++next.rows;
-                extend(next.from, next.to, *row.at);
-            }
-        }
-        if (next.rows > result.rows) {
-            write_prune_state(**connection, state);
-        }
-        transaction.commit();
-        const auto held = steady_clock::now() - start;
-
-        next.longest_lock = std::max(next.longest_lock, std::chrono::ceil<microseconds>(held));
+            return true;
+        });
+        next.longest_lock = batches.longest();
         result = next;
         last_text = candidates[handled - 1].invoked_at;
         last_id = candidates[handled - 1].id;
         const double fit =
-            static_cast<double>(handled) * (kBatchTime / std::chrono::duration<double, std::milli>(held));
+            static_cast<double>(handled) * (kBatchTime / std::chrono::duration<double, std::milli>(batches.held()));
         batch = std::clamp(static_cast<std::int64_t>(fit), std::max<std::int64_t>(batch / 2, 1),
                            std::min(batch * 2, kLargestBatch));
-        pause = std::max(kShortestPause, 2 * std::chrono::ceil<milliseconds>(held));
     }
 
-    /// A passive checkpoint blocks no one. Frames that readers still need stay in the log until the next checkpoint.
     void checkpoint() {
-        sqlite3_wal_checkpoint_v2((*connection)->getHandle(), "main", SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+        connection.checkpoint();
         log_pages = 0;
     }
 };
 
-Pruner::Pruner(std::string path, TimePoint cutoff, milliseconds busy_timeout, SeriesLimits bounds)
-    : impl_(std::make_unique<Impl>(std::move(path), cutoff, busy_timeout, bounds)) {}
+Pruner::Pruner(const std::string& path, TimePoint cutoff, milliseconds busy_timeout, SeriesLimits bounds)
+    : impl_(std::make_unique<Impl>(path, cutoff, busy_timeout, bounds)) {}
 
 Pruner::~Pruner() = default;
 
 bool Pruner::step(TimePoint now, const std::function<bool()>& stop) {
-    try {
-        return sql::translated(impl_->path, "cannot prune", [&] { return impl_->step(now, stop); });
-    } catch (const StorageError& error) {
-        if (impl_->connection) {
-            impl_->connection->on_error(error);
-        }
-        impl_->disconnect();
-        throw;
-    }
+    return impl_->connection.attempt("cannot prune", [&] { return impl_->step(now, stop); });
 }
 
 milliseconds Pruner::pause() const {
-    return impl_->pause;
+    return impl_->batches.pause();
 }
 
 const PruneResult& Pruner::result() const {

@@ -9,16 +9,18 @@
 #include <algorithm>
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <mutex>
 #include <set>
+#include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
 
-#include "event_tables.hpp"
 #include "inspection.hpp"
 #include "session_buddy/core/log.hpp"
+#include "side_tables.hpp"
 #include "sql.hpp"
 #include "wal_files.hpp"
 #include "wal_rescue.hpp"
@@ -31,18 +33,20 @@ constexpr log::Logger kLogger{"session_buddy.storage"};
 /// Limit of ids per log; a log of SQLite's usual size has a tenth of it.
 constexpr std::size_t kMaxIds = 500'000;
 
-struct FreeValue {
-    void operator()(sqlite3_value* value) const { sqlite3_value_free(value); }
-};
-using Value = std::unique_ptr<sqlite3_value, FreeValue>;
+using Blob = std::vector<std::uint8_t>;
+using Value = std::variant<std::monostate, std::int64_t, double, std::string, Blob>;
 using Row = std::vector<Value>;
 
+struct SavedTable {
+    std::string name;
+    std::vector<std::string> columns;
+    std::vector<Row> rows;
+};
+
 struct SavedRows {
-    std::vector<std::string> columns;   ///< of skill_invocation, without id
-    std::map<std::int64_t, Row> rows;   ///< by id
-    std::vector<Row> keys;              ///< key, invocation_id, seen_by
-    std::vector<Row> commands;          ///< session_id, skill_name, at_us, source, invocation_id
-    std::vector<Row> open_invocations;  ///< key, skill_name, session_id, started_us
+    std::vector<std::string> columns;     ///< of skill_invocation, without id
+    std::map<std::int64_t, Row> rows;     ///< by id
+    std::vector<SavedTable> side_tables;  ///< those that are replayed
 };
 
 struct PendingRows {
@@ -56,108 +60,107 @@ PendingRows& pending_rows() {
     return instance;
 }
 
-/// A statement with access to its handle, which sql::Statement lacks, to copy values of any type.
-class RawStatement {
-  public:
-    RawStatement(SQLite::Database& database, const std::string& text) : database_(database.getHandle()) {
-        check(sqlite3_prepare_v2(database_, text.c_str(), -1, &statement_, nullptr));
-    }
-    ~RawStatement() { sqlite3_finalize(statement_); }
-    RawStatement(const RawStatement&) = delete;
-    RawStatement& operator=(const RawStatement&) = delete;
-
-    RawStatement& bind(int index, const Value& value) {
-        check(sqlite3_bind_value(statement_, index, value.get()));
-        return *this;
-    }
-    RawStatement& bind(int index, std::int64_t value) {
-        check(sqlite3_bind_int64(statement_, index, value));
-        return *this;
-    }
-    RawStatement& bind_all(const Row& row) {
-        for (std::size_t column = 0; column < row.size(); ++column) {
-            bind(static_cast<int>(column) + 1, row[column]);
+Value value_of(const sql::Statement& row, int column) {
+    switch (row.type(column)) {
+        case SQLITE_INTEGER:
+            return row.integer(column);
+        case SQLITE_FLOAT:
+            return row.real(column);
+        case SQLITE_TEXT:
+            return std::string(row.text(column));
+        case SQLITE_BLOB: {
+            const std::string_view bytes = row.text(column);
+            return Blob(bytes.begin(), bytes.end());
         }
-        return *this;
+        default:
+            return {};
     }
-    bool step() {
-        const int result = sqlite3_step(statement_);
-        if (result != SQLITE_ROW && result != SQLITE_DONE) {
-            SQLite::Exception error(database_, result);
-            sqlite3_reset(statement_);
-            throw error;
-        }
-        return result == SQLITE_ROW;
-    }
-    /// Runs the statement and resets it. Returns whether there was a row.
-    bool step_once() {
-        const bool found = step();
-        sqlite3_reset(statement_);
-        return found;
-    }
-    [[nodiscard]] std::int64_t integer(int column) const { return sqlite3_column_int64(statement_, column); }
-    [[nodiscard]] Row row() const {
-        Row row;
-        for (int column = 0; column < sqlite3_column_count(statement_); ++column) {
-            row.emplace_back(sqlite3_value_dup(sqlite3_column_value(statement_, column)));
-        }
-        return row;
-    }
-    void reset() { sqlite3_reset(statement_); }
+}
 
-  private:
-    void check(int result) const {
-        if (result != SQLITE_OK) {
-            throw SQLite::Exception(database_, result);
-        }
+Row values_of(const sql::Statement& row) {
+    Row values;
+    for (int column = 0; column < row.getColumnCount(); ++column) {
+        values.push_back(value_of(row, column));
     }
+    return values;
+}
 
-    sqlite3* database_;
-    sqlite3_stmt* statement_ = nullptr;
-};
+void bind_value(sql::Statement& statement, int index, const Value& value) {
+    std::visit(
+        [&](const auto& held) {
+            using Held = std::decay_t<decltype(held)>;
+            if constexpr (std::is_same_v<Held, std::monostate>) {
+                statement.bind(index);
+            } else if constexpr (std::is_same_v<Held, Blob>) {
+                statement.bind_blob(index, held);
+            } else {
+                statement.bind(index, held);
+            }
+        },
+        value);
+}
 
-bool has_table(SQLite::Database& database, const std::string& name) {
-    return !column_names(database, name).empty();
+sql::Statement& with_row(sql::Statement& statement, const Row& row) {
+    statement.reset();
+    for (std::size_t column = 0; column < row.size(); ++column) {
+        bind_value(statement, static_cast<int>(column) + 1, row[column]);
+    }
+    return statement;
+}
+
+std::int64_t integer_of(const Value& value) {
+    const auto* const number = std::get_if<std::int64_t>(&value);
+    return number != nullptr ? *number : 0;
+}
+
+std::string joined(const std::vector<std::string>& columns) {
+    return fmt::format("\"{}\"", fmt::join(columns, "\", \""));
+}
+
+/// `format` for each column, with its name and the number of its parameter.
+std::string for_each(const std::vector<std::string>& columns, std::string_view separator, const char* format) {
+    std::string text;
+    for (std::size_t column = 0; column < columns.size(); ++column) {
+        text += text.empty() ? std::string_view() : separator;
+        text += fmt::format(fmt::runtime(format), columns[column], column + 1);
+    }
+    return text;
+}
+
+std::string insertion(std::string_view verb, std::string_view table, const std::vector<std::string>& columns) {
+    return fmt::format("{} INTO {} ({}) VALUES ({})", verb, table, joined(columns), for_each(columns, ", ", "?{1}"));
+}
+
+/// The position of a column; that of no column for an empty name.
+std::size_t index_of(const std::vector<std::string>& columns, std::string_view name) {
+    return static_cast<std::size_t>(std::ranges::find(columns, name) - columns.begin());
 }
 
 SavedRows read_rows(SQLite::Database& database, const std::vector<std::int64_t>& ids) {
     const SQLite::Transaction transaction(database, SQLite::TransactionBehavior::DEFERRED);
     SavedRows saved;
-    std::string names;
-    for (const std::string& name : column_names(database, "skill_invocation")) {
-        if (name != "id") {
-            saved.columns.push_back(name);
-            names += fmt::format("{}\"{}\"", names.empty() ? "" : ", ", name);
-        }
-    }
-    RawStatement by_id(database, fmt::format("SELECT {} FROM skill_invocation WHERE id = ?1", names));
+    saved.columns = column_names(database, "skill_invocation");
+    std::erase(saved.columns, "id");
+    sql::Statement by_id(database, fmt::format("SELECT {} FROM skill_invocation WHERE id = ?1", joined(saved.columns)));
     for (const std::int64_t id : ids) {
-        if (by_id.bind(1, id).step()) {
-            saved.rows.emplace(id, by_id.row());
+        if (by_id.with(id).step()) {
+            saved.rows.emplace(id, values_of(by_id));
         }
-        by_id.reset();
     }
-    const auto read_all = [&](const char* table, const std::string& text, int id_column, std::vector<Row>& found) {
-        if (!has_table(database, table)) {
-            return;
+    for (const SideTable& table : side_tables()) {
+        if (!table.replayed_with || !sql::has_table(database, table.name)) {
+            continue;
         }
-        RawStatement all(database, text);
+        SavedTable found{.name = table.name, .columns = column_names(database, table.name), .rows = {}};
+        const std::size_t owner = index_of(found.columns, *table.replayed_with);
+        sql::Statement all(database, fmt::format("SELECT {} FROM {}", joined(found.columns), table.name));
         while (all.step()) {
-            if (id_column < 0 || saved.rows.contains(all.integer(id_column))) {
-                found.push_back(all.row());
+            if (owner == found.columns.size() || saved.rows.contains(all.integer(static_cast<int>(owner)))) {
+                found.rows.push_back(values_of(all));
             }
         }
-    };
-    const bool knows_sources =
-        std::ranges::count(column_names(database, "session_buddy_source"), std::string("seen_by")) > 0;
-    read_all("session_buddy_source",
-             fmt::format("SELECT key, invocation_id, {} FROM session_buddy_source", knows_sources ? "seen_by" : "4"), 1,
-             saved.keys);
-    read_all("session_buddy_command",
-             "SELECT session_id, skill_name, at_us, source, invocation_id FROM session_buddy_command", 4,
-             saved.commands);
-    read_all("session_buddy_open_use", "SELECT key, skill_name, session_id, started_us FROM session_buddy_open_use", -1,
-             saved.open_invocations);
+        saved.side_tables.push_back(std::move(found));
+    }
     return saved;
 }
 
@@ -170,17 +173,9 @@ class Merge {
           same_id_(database,
                    "SELECT 1 FROM skill_invocation WHERE id = ?1 AND skill_name IS ?2 AND invoked_at IS ?3"
                    " AND session_id IS ?4"),
-          same_content_(database, fmt::format("SELECT id FROM skill_invocation WHERE {}", equal_columns(saved))),
-          insert_(database, insertion(saved)),
-          insert_key_(database,
-                      "INSERT OR IGNORE INTO session_buddy_source (key, invocation_id, seen_by) VALUES (?1, ?2, ?3)"),
-          close_use_(database, "DELETE FROM session_buddy_open_use WHERE key = ?1"),
-          insert_command_(database,
-                          "INSERT OR IGNORE INTO session_buddy_command"
-                          " (session_id, skill_name, at_us, source, invocation_id) VALUES (?1, ?2, ?3, ?4, ?5)"),
-          insert_use_(database,
-                      "INSERT OR IGNORE INTO session_buddy_open_use (key, skill_name, session_id, started_us)"
-                      " SELECT ?1, ?2, ?3, ?4 WHERE NOT EXISTS (SELECT 1 FROM session_buddy_source WHERE key = ?1)"),
+          same_content_(database, fmt::format("SELECT id FROM skill_invocation WHERE {}",
+                                              for_each(saved.columns, " AND ", "\"{0}\" IS ?{1}"))),
+          insert_(database, insertion("INSERT", "skill_invocation", saved.columns)),
           database_(database) {}
 
     std::size_t run() {
@@ -194,56 +189,53 @@ class Merge {
         for (const auto& [id, row] : saved_.rows) {
             std::int64_t& new_id = ids_.at(id);
             if (new_id == 0) {
-                insert_.bind_all(row).step_once();
-                new_id = sqlite3_last_insert_rowid(database_.getHandle());
+                with_row(insert_, row).run();
+                new_id = database_.getLastInsertRowid();
                 ++added;
             }
         }
-        for (const Row& key : saved_.keys) {
-            insert_key_.bind(1, key[0]).bind(2, ids_.at(sqlite3_value_int64(key[1].get()))).bind(3, key[2]).step_once();
-            close_use_.bind(1, key[0]).step_once();
+        for (const SavedTable& table : saved_.side_tables) {
+            insert_all(table);
         }
-        for (const Row& command : saved_.commands) {
-            insert_command_.bind_all(command).bind(5, ids_.at(sqlite3_value_int64(command[4].get()))).step_once();
-        }
-        for (const Row& invocation : saved_.open_invocations) {
-            insert_use_.bind_all(invocation).step_once();
-        }
+        database_.exec("DELETE FROM session_buddy_open_use WHERE key IN (SELECT key FROM session_buddy_source)");
         return added;
     }
 
   private:
-    static std::string equal_columns(const SavedRows& saved) {
-        std::string text;
-        for (std::size_t column = 0; column < saved.columns.size(); ++column) {
-            text += fmt::format("{}\"{}\" IS ?{}", text.empty() ? "" : " AND ", saved.columns[column], column + 1);
+    /// Inserts the rows that the table lacks, with the new ids of their invocations.
+    void insert_all(const SavedTable& table) {
+        const auto rule = std::ranges::find(side_tables(), table.name, &SideTable::name);
+        const std::size_t owner = index_of(table.columns, *rule->replayed_with);
+        sql::Statement insert(database_, insertion("INSERT OR IGNORE", table.name, table.columns));
+        for (const Row& row : table.rows) {
+            with_row(insert, row);
+            if (owner < row.size()) {
+                insert.bind(static_cast<int>(owner) + 1, ids_.at(integer_of(row[owner])));
+            }
+            insert.run();
         }
-        return text;
-    }
-    static std::string insertion(const SavedRows& saved) {
-        std::string names;
-        std::string values;
-        for (std::size_t column = 0; column < saved.columns.size(); ++column) {
-            names += fmt::format("{}\"{}\"", names.empty() ? "" : ", ", saved.columns[column]);
-            values += fmt::format("{}?{}", values.empty() ? "" : ", ", column + 1);
-        }
-        return fmt::format("INSERT INTO skill_invocation ({}) VALUES ({})", names, values);
     }
 
     [[nodiscard]] const Value& column(const Row& row, std::string_view name) const {
-        const auto found = std::ranges::find(saved_.columns, name);
-        return row[static_cast<std::size_t>(found - saved_.columns.begin())];
+        return row[index_of(saved_.columns, name)];
     }
 
     /// Matches rows by dedup key: sources that reported the invocation again used the same key.
     void find_keys() {
-        for (const Row& key : saved_.keys) {
-            known_key_.bind(1, key[0]);
-            if (known_key_.step()) {
-                match(sqlite3_value_int64(key[1].get()), known_key_.integer(0));
-            }
-            known_key_.reset();
+        const auto keys = std::ranges::find(saved_.side_tables, "session_buddy_source", &SavedTable::name);
+        if (keys == saved_.side_tables.end()) {
+            return;
         }
+        const std::size_t key = index_of(keys->columns, "key");
+        const std::size_t id = index_of(keys->columns, "invocation_id");
+        for (const Row& row : keys->rows) {
+            known_key_.reset();
+            bind_value(known_key_, 1, row[key]);
+            if (known_key_.step()) {
+                match(integer_of(row[id]), known_key_.integer(0));
+            }
+        }
+        known_key_.reset();
     }
 
     void match(std::int64_t old_id, std::int64_t new_id) {
@@ -253,16 +245,18 @@ class Merge {
 
     /// The id of the same row, each matched once; 0 if there is none.
     std::int64_t find(std::int64_t id, const Row& row) {
-        same_id_.bind(1, id)
-            .bind(2, column(row, "skill_name"))
-            .bind(3, column(row, "invoked_at"))
-            .bind(4, column(row, "session_id"));
-        if (!matched_.contains(id) && same_id_.step_once()) {
+        same_id_.with(id);
+        bind_value(same_id_, 2, column(row, "skill_name"));
+        bind_value(same_id_, 3, column(row, "invoked_at"));
+        bind_value(same_id_, 4, column(row, "session_id"));
+        const bool is_same = same_id_.step();
+        same_id_.reset();
+        if (is_same && !matched_.contains(id)) {
             matched_.insert(id);
             return id;
         }
         std::int64_t found = 0;
-        same_content_.bind_all(row);
+        with_row(same_content_, row);
         while (found == 0 && same_content_.step()) {
             if (!matched_.contains(same_content_.integer(0))) {
                 found = same_content_.integer(0);
@@ -276,14 +270,10 @@ class Merge {
     const SavedRows& saved_;
     std::map<std::int64_t, std::int64_t> ids_;  // from saved ids to current ones
     std::set<std::int64_t> matched_;
-    RawStatement known_key_;
-    RawStatement same_id_;
-    RawStatement same_content_;
-    RawStatement insert_;
-    RawStatement insert_key_;
-    RawStatement close_use_;
-    RawStatement insert_command_;
-    RawStatement insert_use_;
+    sql::Statement known_key_;
+    sql::Statement same_id_;
+    sql::Statement same_content_;
+    sql::Statement insert_;
     SQLite::Database& database_;
 };
 
@@ -318,7 +308,7 @@ void store_saved_rows(SQLite::Database& database, const std::string& path) {
     const std::lock_guard lock(all.mutex);
     for (auto saved = all.saved.find(path); saved != all.saved.end(); saved = all.saved.find(path)) {
         SQLite::Transaction transaction(database, SQLite::TransactionBehavior::IMMEDIATE);
-        create_event_tables(database);
+        create_side_tables(database, SideTable::Group::events);
         const std::size_t added = Merge(database, saved->second).run();
         transaction.commit();
         kLogger.warning("inserted {} rows of the removed write-ahead log of database \"{}\" again", added, path);

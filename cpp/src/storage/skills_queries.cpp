@@ -9,11 +9,11 @@
 #include <mutex>
 #include <utility>
 
+#include "connection.hpp"
 #include "row_reader.hpp"
 #include "schema_fragments.hpp"
 #include "session_buddy/core/timestamp.hpp"
 #include "sql.hpp"
-#include "store_connection.hpp"
 
 namespace session_buddy::storage {
 namespace {
@@ -29,21 +29,6 @@ constexpr const char* kCompleted = "(CASE WHEN completed THEN 1 ELSE 0 END)";
 constexpr std::int64_t kMicrosecondsPerHour = 3'600'000'000;
 constexpr double kPercent = 100.0;
 
-std::optional<std::string> text_of(const sql::Statement& row, int column) {
-    if (row.is_null(column)) {
-        return std::nullopt;
-    }
-    return std::string(row.text(column));
-}
-
-std::string required_text_of(const sql::Statement& row, int column) {
-    return text_of(row, column).value_or(std::string());
-}
-
-std::optional<double> real_of(const sql::Statement& row, int column) {
-    return row.is_null(column) ? std::nullopt : std::optional<double>(row.real(column));
-}
-
 std::optional<TimePoint> moment_of(const sql::Statement& row, int column) {
     return row.is_null(column) ? std::nullopt
                                : std::optional<TimePoint>(TimePoint{std::chrono::microseconds(row.integer(column))});
@@ -51,18 +36,18 @@ std::optional<TimePoint> moment_of(const sql::Statement& row, int column) {
 
 StoredInvocation read_stored(const sql::Statement& row) {
     StoredInvocation stored{.id = row.integer(0),
-                            .record = {.skill_name = required_text_of(row, 1),
-                                       .invoked_at = required_text_of(row, 2),
-                                       .session_id = required_text_of(row, 3),
+                            .record = {.skill_name = std::string(row.text(1)),
+                                       .invoked_at = std::string(row.text(2)),
+                                       .session_id = std::string(row.text(3)),
                                        .completed = row.real(5) != 0.0,
                                        .duration_seconds = read_duration(row, 6),
-                                       .workflow_path = text_of(row, 4),
-                                       .user_query = text_of(row, 7),
-                                       .alternatives_considered = text_of(row, 8),
-                                       .follow_up_actions = text_of(row, 10),
-                                       .error_type = text_of(row, 11),
-                                       .workflow_phase = text_of(row, 13),
-                                       .workflow_step_id = text_of(row, 14)}};
+                                       .workflow_path = row.optional_text(4),
+                                       .user_query = row.optional_text(7),
+                                       .alternatives_considered = row.optional_text(8),
+                                       .follow_up_actions = row.optional_text(10),
+                                       .error_type = row.optional_text(11),
+                                       .workflow_phase = row.optional_text(13),
+                                       .workflow_step_id = row.optional_text(14)}};
     if (row.type(9) == SQLITE_INTEGER) {
         stored.record.selection_rank = row.integer(9);
     }
@@ -105,7 +90,7 @@ class Condition {
     void bind_to(sql::Statement& statement) const {
         int index = 0;
         for (const std::string& text : texts_) {
-            statement.bind(++index, std::string_view(text));
+            statement.bind(++index, text);
         }
     }
 
@@ -124,52 +109,26 @@ class Condition {
 }  // namespace
 
 struct SkillsQueries::Impl {
-    std::string path;
-    std::chrono::milliseconds busy_timeout;
-    std::function<void()> before_connect;
     std::mutex mutex;
-    bool closed = false;
-    std::unique_ptr<StoreConnection> connection;
+    Connection connection;
 
-    Impl(std::string file, std::chrono::milliseconds timeout, std::function<void()> before)
-        : path(std::move(file)), busy_timeout(timeout), before_connect(std::move(before)) {}
-
-    [[noreturn]] void reject(const char* message) const {
-        throw StorageError(StorageErrc::invalid_argument, path, message);
-    }
+    Impl(std::string file, std::chrono::milliseconds timeout, std::function<void()> before_open)
+        : connection(std::move(file), {.busy_timeout = timeout},
+                     {.before_open = std::move(before_open),
+                      .on_open = [](SQLite::Database& database) { database.exec("PRAGMA query_only = ON"); }}) {}
 
     void check_limit(std::int64_t limit) const {
         if (limit < 0) {
-            reject("limit must not be negative");
-        }
-    }
-
-    void open() {
-        if (closed) {
-            reject("the storage is closed");
-        }
-        if (connection) {
-            connection->require_open();
-        } else {
-            connection = std::make_unique<StoreConnection>(
-                path, OpenOptions{.busy_timeout = busy_timeout},
-                [](SQLite::Database& database) {
-                    sql::register_functions(database);
-                    database.exec("PRAGMA query_only = ON");
-                    return std::shared_ptr<void>();
-                },
-                before_connect);
+            connection.reject("limit must not be negative");
         }
     }
 
     /// All rows of the query `text` with the condition, each converted by `read`.
     template <typename Read>
     auto rows(const std::string& text, const Condition& condition, Read read) {
-        open();
-        return connection->attempt("cannot read", [&] {
-            SQLite::Database& database = connection->database();
+        return connection.attempt("cannot read", [&] {
             std::vector<decltype(read(std::declval<const sql::Statement&>()))> found;
-            sql::Statement statement(database, text);
+            sql::Statement statement(connection.database(), text);
             condition.bind_to(statement);
             while (statement.step()) {
                 found.push_back(read(statement));
@@ -180,8 +139,8 @@ struct SkillsQueries::Impl {
 };
 
 SkillsQueries::SkillsQueries(std::string path, std::chrono::milliseconds busy_timeout,
-                             std::function<void()> before_connect)
-    : impl_(std::make_unique<Impl>(std::move(path), busy_timeout, std::move(before_connect))) {}
+                             std::function<void()> before_open)
+    : impl_(std::make_unique<Impl>(std::move(path), busy_timeout, std::move(before_open))) {}
 
 SkillsQueries::~SkillsQueries() = default;
 
@@ -216,7 +175,7 @@ std::optional<SessionSummary> SkillsQueries::session_summary(std::string_view se
     SessionSummary summary{.session_id = std::string(session_id)};
     // One statement, so that all values are consistent.
     const auto by_skill = [&](const sql::Statement& row) {
-        summary.skills[required_text_of(row, 0)] += row.integer(1);
+        summary.skills[std::string(row.text(0))] += row.integer(1);
         summary.total_invocations += row.integer(1);
         summary.completed_count += row.integer(2);
         summary.total_duration_seconds += row.real(3);
@@ -256,12 +215,12 @@ std::vector<HourlyAggregate> SkillsQueries::hourly_aggregates(const InvocationFi
                     hour, kCompleted, kDuration, condition.where(), limit),
         condition, [](const sql::Statement& row) {
             return HourlyAggregate{
-                .skill_name = required_text_of(row, 0),
+                .skill_name = std::string(row.text(0)),
                 .hour = TimePoint{std::chrono::microseconds(row.integer(1))},
                 .invocation_count = row.integer(2),
                 .completed_count = row.integer(3),
                 .completion_rate = static_cast<double>(row.integer(3)) / static_cast<double>(row.integer(2)),
-                .avg_duration_seconds = real_of(row, 4),
+                .avg_duration_seconds = row.optional_real(4),
                 .unique_sessions = row.integer(5)};
         });
     std::ranges::reverse(found);
@@ -283,15 +242,15 @@ std::vector<PhaseEffectiveness> SkillsQueries::phase_effectiveness(const Invocat
             const std::int64_t total = row.integer(2);
             const std::int64_t completed = row.integer(3);
             return PhaseEffectiveness{
-                .skill_name = required_text_of(row, 0),
-                .workflow_phase = required_text_of(row, 1),
+                .skill_name = std::string(row.text(0)),
+                .workflow_phase = std::string(row.text(1)),
                 .total_invocations = total,
                 .completed_count = completed,
                 .abandoned_count = total - completed,
                 .timed_count = row.integer(7),
                 .total_duration_seconds = row.real(4),
-                .avg_duration_seconds = real_of(row, 5),
-                .avg_completion_time = real_of(row, 6),
+                .avg_duration_seconds = row.optional_real(5),
+                .avg_completion_time = row.optional_real(6),
                 .completion_rate = kPercent * static_cast<double>(completed) / static_cast<double>(total)};
         });
 }
@@ -305,21 +264,20 @@ std::vector<ErrorCount> SkillsQueries::error_counts(const InvocationFilter& filt
                                    " ORDER BY times DESC, error_type LIMIT {}",
                                    condition.where(), limit),
                        condition, [](const sql::Statement& row) {
-                           return ErrorCount{.error_type = required_text_of(row, 0), .count = row.integer(1)};
+                           return ErrorCount{.error_type = std::string(row.text(0)), .count = row.integer(1)};
                        });
 }
 
 void SkillsQueries::close_if_stale() {
     const std::unique_lock lock(impl_->mutex, std::try_to_lock);
-    if (lock.owns_lock() && impl_->connection) {
-        impl_->connection->close_if_stale();
+    if (lock.owns_lock()) {
+        impl_->connection.close_if_stale();
     }
 }
 
 void SkillsQueries::close() noexcept {
     const std::scoped_lock lock(impl_->mutex);
-    impl_->closed = true;
-    impl_->connection.reset();
+    impl_->connection.close_permanently();
 }
 
 }  // namespace session_buddy::storage

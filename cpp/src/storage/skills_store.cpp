@@ -9,12 +9,13 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "connection.hpp"
+#include "invocation_inserter.hpp"
 #include "lifetimes.hpp"
 #include "row_reader.hpp"
 #include "schema_fragments.hpp"
 #include "session_buddy/core/timestamp.hpp"
 #include "sql.hpp"
-#include "store_connection.hpp"
 
 namespace session_buddy::storage {
 namespace {
@@ -25,14 +26,6 @@ constexpr const char* kMetricsColumns =
     " common_errors, follow_up_actions, avg_selection_rank, recommendation_success_rate, first_invoked, last_invoked,"
     " completion_rate, avg_duration_seconds, updated_at";
 
-std::optional<std::string> optional_text(const sql::Statement& row, int column) {
-    return row.is_null(column) ? std::nullopt : std::optional<std::string>(row.text(column));
-}
-
-std::optional<double> optional_real(const sql::Statement& row, int column) {
-    return row.is_null(column) ? std::nullopt : std::optional<double>(row.real(column));
-}
-
 SkillMetricsRow read_metrics(const sql::Statement& row) {
     return {.skill_name = std::string(row.text(0)),
             .total_invocations = row.integer(1),
@@ -42,12 +35,12 @@ SkillMetricsRow read_metrics(const sql::Statement& row) {
             .workflow_paths = std::string(row.text(5)),
             .common_errors = std::string(row.text(6)),
             .follow_up_actions = std::string(row.text(7)),
-            .avg_selection_rank = optional_real(row, 8),
-            .recommendation_success_rate = optional_real(row, 9),
-            .first_invoked = optional_text(row, 10),
-            .last_invoked = optional_text(row, 11),
+            .avg_selection_rank = row.optional_real(8),
+            .recommendation_success_rate = row.optional_real(9),
+            .first_invoked = row.optional_text(10),
+            .last_invoked = row.optional_text(11),
             .completion_rate = row.real(12),
-            .avg_duration_seconds = optional_real(row, 13),
+            .avg_duration_seconds = row.optional_real(13),
             .updated_at = std::string(row.text(14))};
 }
 
@@ -73,7 +66,7 @@ struct SkillsStore::Impl {
         /// ones.
         SkillMetricsRow checked(const sql::Statement& entry) {
             SkillMetricsRow found = read_metrics(entry);
-            if (!is_certain_sum(entry, 4) && sums.with(std::string_view(found.skill_name)).step() &&
+            if (!is_certain_sum(entry, 4) && sums.with(found.skill_name).step() &&
                 is_wrong_sum(sums.integer(2), found.total_duration_seconds, found.avg_duration_seconds)) {
                 found.total_duration_seconds = sums.real(0);
                 found.avg_duration_seconds =
@@ -85,9 +78,10 @@ struct SkillsStore::Impl {
     };
 
     std::mutex mutex;
-    Queries* queries = nullptr;  // of the open connection
     SkillsQueries reading;
-    StoreConnection connection;
+    std::optional<InvocationInserter> inserter;
+    std::optional<Queries> queries;
+    Connection connection;
 
     Impl(const std::string& path, std::chrono::milliseconds busy_timeout)
         : reading(path, busy_timeout,
@@ -98,14 +92,20 @@ struct SkillsStore::Impl {
                           connection.close_if_stale();
                       }
                   }),
-          connection(
-              path, {.busy_timeout = busy_timeout},
-              [this](SQLite::Database& database) {
-                  auto prepared = std::make_shared<Queries>(database);
-                  queries = prepared.get();
-                  return prepared;
-              },
-              [this] { reading.close_if_stale(); }) {}
+          connection(path, {.busy_timeout = busy_timeout},
+                     {.before_open = [this] { reading.close_if_stale(); },
+                      .on_open =
+                          [this](SQLite::Database& database) {
+                              inserter.emplace(database, OpenOptions{}.max_values_per_skill);
+                              queries.emplace(database);
+                          },
+                      .on_close =
+                          [this] {
+                              queries.reset();
+                              inserter.reset();
+                          }}) {
+        connection.require_open();
+    }
 
     void check_limit(std::int64_t limit) const {
         if (limit < 0) {
@@ -121,16 +121,16 @@ SkillsStore::~SkillsStore() = default;
 
 std::int64_t SkillsStore::store(const InvocationRecord& record) {
     const std::scoped_lock lock(impl_->mutex);
-    impl_->connection.require_open();
+    impl_->connection.require_not_closed();
     if (const std::string fault = validation_error(record); !fault.empty()) {
         impl_->connection.reject(fault);
     }
-    return impl_->connection.attempt("cannot write to", [&] { return impl_->connection.insert(record); });
+    return impl_->connection.attempt("cannot write to", [&] { return impl_->inserter->insert(record); });
 }
 
 std::vector<std::int64_t> SkillsStore::store_many(std::span<const InvocationRecord> records) {
     const std::scoped_lock lock(impl_->mutex);
-    impl_->connection.require_open();
+    impl_->connection.require_not_closed();
     std::vector<const InvocationRecord*> all;
     all.reserve(records.size());
     for (std::size_t index = 0; index < records.size(); ++index) {
@@ -144,7 +144,7 @@ std::vector<std::int64_t> SkillsStore::store_many(std::span<const InvocationReco
     }
     return impl_->connection.attempt("cannot write to", [&] {
         SQLite::Transaction transaction(impl_->connection.database(), SQLite::TransactionBehavior::IMMEDIATE);
-        std::vector<std::int64_t> ids = impl_->connection.insert_all(all);
+        std::vector<std::int64_t> ids = impl_->inserter->insert_all(all);
         transaction.commit();
         return ids;
     });
@@ -152,7 +152,7 @@ std::vector<std::int64_t> SkillsStore::store_many(std::span<const InvocationReco
 
 std::optional<SkillMetricsRow> SkillsStore::metrics(std::string_view skill_name) {
     const std::scoped_lock lock(impl_->mutex);
-    impl_->connection.require_open();
+    impl_->connection.require_not_closed();
     return impl_->connection.attempt("cannot read", [&] {
         sql::Statement& query = impl_->queries->metrics.with(skill_name);
         std::optional<SkillMetricsRow> row;
@@ -166,7 +166,7 @@ std::optional<SkillMetricsRow> SkillsStore::metrics(std::string_view skill_name)
 
 std::vector<SkillMetricsRow> SkillsStore::all_metrics(std::int64_t limit) {
     const std::scoped_lock lock(impl_->mutex);
-    impl_->connection.require_open();
+    impl_->connection.require_not_closed();
     impl_->check_limit(limit);
     return impl_->connection.attempt("cannot read", [&] {
         std::vector<SkillMetricsRow> rows;
@@ -181,7 +181,7 @@ std::vector<SkillMetricsRow> SkillsStore::all_metrics(std::int64_t limit) {
 std::vector<RealTimeRow> SkillsStore::real_time_metrics(std::int64_t limit, std::chrono::microseconds window,
                                                         TimePoint now) {
     const std::scoped_lock lock(impl_->mutex);
-    impl_->connection.require_open();
+    impl_->connection.require_not_closed();
     impl_->check_limit(limit);
     if (window <= std::chrono::microseconds{0} || window > std::chrono::days{36600}) {
         impl_->connection.reject("window must be more than 0 and at most 100 years");
@@ -196,7 +196,7 @@ std::vector<RealTimeRow> SkillsStore::real_time_metrics(std::int64_t limit, std:
         std::unordered_map<std::string, Sums> skills;
         // Filters by text first, for the index: with any UTC offset, a row in the window has at least this date.
         const std::string from = format_timestamp(start - std::chrono::days{1}).substr(0, 10);
-        sql::Statement& rows = impl_->queries->recent.with(std::string_view(from));
+        sql::Statement& rows = impl_->queries->recent.with(from);
         while (rows.step()) {
             const auto invocation = read_invocation(rows);
             if (!invocation.has_value() || invocation->invoked_at <= start) {
@@ -245,7 +245,7 @@ SkillsQueries& SkillsStore::queries() noexcept {
 void SkillsStore::close() noexcept {
     impl_->reading.close();
     const std::scoped_lock lock(impl_->mutex);
-    impl_->connection.close();
+    impl_->connection.close_permanently();
 }
 
 }  // namespace session_buddy::storage

@@ -1,4 +1,4 @@
-// Prepared statements, the SQL function session_buddy_micros, and the mapping of SQLite's result codes to StorageErrc.
+// Statements, the SQL function session_buddy_micros, and the mapping of SQLite's result codes to StorageErrc.
 #include "sql.hpp"
 
 #include <SQLiteCpp/Database.h>
@@ -66,62 +66,31 @@ Meaning meaning_of(int result) {
 
 }  // namespace
 
-Statement::Statement(SQLite::Database& database, std::string_view text) : database_(database.getHandle()) {
-    check(sqlite3_prepare_v2(database_, text.data(), static_cast<int>(text.size()), &statement_, nullptr));
-}
-
-Statement::~Statement() {
-    sqlite3_finalize(statement_);
-}
-
-Statement::Statement(Statement&& other) noexcept
-    : database_(other.database_), statement_(std::exchange(other.statement_, nullptr)) {}
-
-void Statement::check(int result) const {
-    if (result != SQLITE_OK) {
-        throw SQLite::Exception(database_, result);
-    }
-}
-
-void Statement::bind(int index, std::int64_t value) {
-    check(sqlite3_bind_int64(statement_, index, value));
-}
-
-void Statement::bind(int index, double value) {
-    check(sqlite3_bind_double(statement_, index, value));
-}
-
-void Statement::bind(int index, std::string_view text) {
-    // A null pointer would bind NULL instead of an empty string.
-    const char* data = text.data() != nullptr ? text.data() : "";
-    check(sqlite3_bind_text64(statement_, index, data, text.size(), SQLITE_TRANSIENT, SQLITE_UTF8));
-}
+Statement::Statement(SQLite::Database& database, std::string_view text)
+    : SQLite::Statement(database, std::string(text)) {}
 
 void Statement::bind_blob(int index, std::span<const std::uint8_t> bytes) {
-    if (bytes.empty()) {
-        check(sqlite3_bind_zeroblob(statement_, index, 0));
-    } else {
-        check(sqlite3_bind_blob64(statement_, index, bytes.data(), bytes.size(), SQLITE_TRANSIENT));
-    }
-}
-
-void Statement::bind_null(int index) {
-    check(sqlite3_bind_null(statement_, index));
+    // A null pointer would bind NULL instead of an empty blob.
+    bind(index, bytes.empty() ? static_cast<const void*>("") : bytes.data(), static_cast<int>(bytes.size()));
 }
 
 bool Statement::step() {
-    const int result = sqlite3_step(statement_);
-    if (result == SQLITE_ROW) {
-        return true;
+    try {
+        if (executeStep()) {
+            if (columns_.empty()) {
+                columns_.reserve(static_cast<std::size_t>(getColumnCount()));
+                for (int column = 0; column < getColumnCount(); ++column) {
+                    columns_.push_back(getColumn(column));
+                }
+            }
+            return true;
+        }
+    } catch (...) {
+        reset();  // the exception has a copy of the message, which this clears
+        throw;
     }
-    if (result == SQLITE_DONE) {
-        reset();
-        return false;
-    }
-    // The exception copies the message from the connection, which a reset would clear.
-    SQLite::Exception error(database_, result);
     reset();
-    throw error;
+    return false;
 }
 
 void Statement::run() {
@@ -129,26 +98,24 @@ void Statement::run() {
     }
 }
 
-void Statement::reset() noexcept {
-    sqlite3_reset(statement_);
-}
-
-std::string_view Statement::text(int column) const {
-    const auto* data = reinterpret_cast<const char*>(sqlite3_column_text(statement_, column));
-    if (data == nullptr) {
-        return {};
-    }
-    return {data, static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
+std::int64_t Statement::first_integer() {
+    reset();
+    const std::int64_t value = step() ? integer(0) : 0;
+    reset();
+    return value;
 }
 
 std::int64_t query_integer(SQLite::Database& database, std::string_view text) {
-    Statement statement(database, text);
-    return statement.step() ? statement.integer(0) : 0;
+    return Statement(database, text).first_integer();
 }
 
 std::string query_text(SQLite::Database& database, std::string_view text) {
     Statement statement(database, text);
     return statement.step() ? std::string(statement.text(0)) : std::string();
+}
+
+bool has_table(SQLite::Database& database, std::string_view name) {
+    return Statement(database, "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?1").with(name).step();
 }
 
 void register_functions(SQLite::Database& database) {

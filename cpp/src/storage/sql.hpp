@@ -1,7 +1,10 @@
-// A thin wrapper of prepared statements of the SQLite C API, and the conversion of SQLite errors to StorageError.
+// SQLite::Statement with the binds and reads that this layer repeats, and the conversion of SQLite errors to
+// StorageError.
 #pragma once
 
+#include <SQLiteCpp/Column.h>
 #include <SQLiteCpp/Exception.h>
+#include <SQLiteCpp/Statement.h>
 #include <sqlite3.h>
 
 #include <cstdint>
@@ -10,6 +13,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "session_buddy/storage/error.hpp"
 
@@ -19,30 +23,23 @@ class Database;
 
 namespace session_buddy::storage::sql {
 
-/// A prepared statement. Must not outlive its connection. All members may throw SQLite::Exception.
-class Statement {
+/// Must not outlive its connection. All members may throw SQLite::Exception.
+class Statement : public SQLite::Statement {
   public:
     Statement(SQLite::Database& database, std::string_view text);
-    ~Statement();
-    Statement(const Statement&) = delete;
-    Statement& operator=(const Statement&) = delete;
-    Statement(Statement&& other) noexcept;
-    Statement& operator=(Statement&&) = delete;
 
     // Parameters count from 1; text and blobs are copied.
-    void bind(int index, std::int64_t value);
-    void bind(int index, double value);
-    void bind(int index, std::string_view text);
-    void bind_blob(int index, std::span<const std::uint8_t> bytes);
-    void bind_null(int index);
+    using SQLite::Statement::bind;
+    void bind(int index, std::string_view text) { bind(index, std::string(text)); }
     template <typename T>
     void bind(int index, const std::optional<T>& value) {
         if (value.has_value()) {
             bind(index, *value);
         } else {
-            bind_null(index);
+            bind(index);
         }
     }
+    void bind_blob(int index, std::span<const std::uint8_t> bytes);
     template <typename... Values>
     Statement& with(const Values&... values) {
         reset();
@@ -55,26 +52,58 @@ class Statement {
     bool step();
     /// Runs a statement whose rows are not needed.
     void run();
-    void reset() noexcept;
+    /// The first column of the first row as an integer; 0 if it is NULL or there is no row.
+    std::int64_t first_integer();
+    void reset() noexcept { tryReset(); }
 
     // Columns count from 0.
-    [[nodiscard]] int type(int column) const { return sqlite3_column_type(statement_, column); }
+    [[nodiscard]] int type(int column) const { return at(column).getType(); }
     [[nodiscard]] bool is_null(int column) const { return type(column) == SQLITE_NULL; }
-    [[nodiscard]] std::int64_t integer(int column) const { return sqlite3_column_int64(statement_, column); }
-    [[nodiscard]] double real(int column) const { return sqlite3_column_double(statement_, column); }
+    [[nodiscard]] std::int64_t integer(int column) const { return at(column).getInt64(); }
+    [[nodiscard]] double real(int column) const { return at(column).getDouble(); }
     /// Valid until the next step or reset.
-    [[nodiscard]] std::string_view text(int column) const;
+    [[nodiscard]] std::string_view text(int column) const {
+        const char* const data = at(column).getText();
+        return {data, static_cast<std::size_t>(at(column).getBytes())};
+    }
+    // NULL becomes nullopt.
+    [[nodiscard]] std::optional<double> optional_real(int column) const {
+        return is_null(column) ? std::nullopt : std::optional(real(column));
+    }
+    [[nodiscard]] std::optional<std::string> optional_text(int column) const {
+        return is_null(column) ? std::nullopt : std::optional<std::string>(text(column));
+    }
 
   private:
-    void check(int result) const;
+    [[nodiscard]] const SQLite::Column& at(int column) const { return columns_[static_cast<std::size_t>(column)]; }
 
-    sqlite3* database_ = nullptr;
-    sqlite3_stmt* statement_ = nullptr;
+    // Created at the first row and valid for all later ones: getColumn() would copy a shared_ptr for each value.
+    std::vector<SQLite::Column> columns_;
+};
+
+/// A statement that is prepared on first use, because its table may be missing, or it is seldom needed.
+class DeferredStatement {
+  public:
+    DeferredStatement(SQLite::Database& database, std::string text) : database_(database), text_(std::move(text)) {}
+
+    Statement& get() { return statement_ ? *statement_ : statement_.emplace(database_, text_); }
+    template <typename... Values>
+    Statement& with(const Values&... values) {
+        return get().with(values...);
+    }
+    /// Makes the next use prepare it again.
+    void forget() noexcept { statement_.reset(); }
+
+  private:
+    SQLite::Database& database_;
+    std::string text_;
+    std::optional<Statement> statement_;
 };
 
 /// The first column of the first row; 0 if it is NULL or there is no row.
 [[nodiscard]] std::int64_t query_integer(SQLite::Database& database, std::string_view text);
 [[nodiscard]] std::string query_text(SQLite::Database& database, std::string_view text);
+[[nodiscard]] bool has_table(SQLite::Database& database, std::string_view name);
 
 /// Registers parse_timestamp on this connection as session_buddy_micros(text), which is NULL for an invalid timestamp.
 /// Must not be used in a trigger or view: other programs do not have it.

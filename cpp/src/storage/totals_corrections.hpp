@@ -1,7 +1,5 @@
-// Corrections of the tables of TotalsStore. All must be called in a write transaction, and may throw SQLite::Exception.
+// What corrections of invocations change in the position of TotalsStore.
 #pragma once
-
-#include <string_view>
 
 namespace SQLite {
 class Database;
@@ -9,10 +7,8 @@ class Database;
 
 namespace session_buddy::storage {
 
-void forget_totals(SQLite::Database& database, std::string_view skill_name);
-/// Adds the counts to those of the new name, if there are any.
-void rename_totals(SQLite::Database& database, std::string_view from, std::string_view to);
-/// Updates the last counted row, which may have been changed or deleted.
+/// Updates the last counted row, which may have been changed or deleted. Must be called in a write transaction. May
+/// throw SQLite::Exception.
 void refresh_totals_position(SQLite::Database& database);
 
 }  // namespace session_buddy::storage

@@ -15,6 +15,7 @@
 #include "row_reader.hpp"
 #include "session_buddy/core/duration.hpp"
 #include "session_buddy/core/log.hpp"
+#include "side_tables.hpp"
 #include "sql.hpp"
 #include "totals_corrections.hpp"
 
@@ -35,21 +36,6 @@ constexpr std::string_view kDescription =
 /// Rows read before the time limit is checked again.
 constexpr std::int64_t kRowsPerQuery = 1000;
 
-/// The columns of the histogram buckets, in the order of kDurationBounds.
-constexpr std::array<std::string_view, kDurationBounds.size() + 1> kBucketColumns{
-    "up_to_0_1s", "up_to_0_5s", "up_to_1s",  "up_to_2s",   "up_to_5s",
-    "up_to_10s",  "up_to_30s",  "up_to_60s", "up_to_300s", "longer"};
-
-std::string create_totals() {
-    std::string text =
-        "CREATE TABLE IF NOT EXISTS session_buddy_totals (skill_name TEXT NOT NULL, workflow_phase TEXT NOT NULL,"
-        " completed INTEGER NOT NULL, failed INTEGER NOT NULL, duration_seconds REAL NOT NULL";
-    for (const std::string_view column : kBucketColumns) {
-        text += fmt::format(", {} INTEGER NOT NULL", column);
-    }
-    return text + ", PRIMARY KEY (skill_name, workflow_phase)) WITHOUT ROWID";
-}
-
 std::string columns_of_totals() {
     return fmt::format("skill_name, workflow_phase, completed, failed, duration_seconds, {}",
                        fmt::join(kBucketColumns, ", "));
@@ -65,16 +51,21 @@ struct TotalsStore::Impl {
                fmt::format("SELECT {}, workflow_phase FROM skill_invocation WHERE id > ?1 ORDER BY id LIMIT ?2",
                            kInvocationColumns)),
           row(database, kDescription),
-          last_ids(database,
-                   "SELECT coalesce((SELECT max(id) FROM skill_invocation), 0),"
-                   " coalesce((SELECT max(id) FROM skill_anomalies), 0)"),
+          last_id(database, "SELECT max(id) FROM skill_invocation"),
           anomalies(database,
                     "SELECT id, skill_name, anomaly_type FROM skill_anomalies WHERE id > ?1 ORDER BY id LIMIT ?2"),
           tables(database,
                  "SELECT count(*) FROM sqlite_master WHERE name IN ('session_buddy_state', 'session_buddy_totals',"
                  " 'session_buddy_anomaly_totals')"),
           changes(database),
-          pruning(database) {}
+          pruning(database),
+          state(database, "SELECT key, value FROM session_buddy_state WHERE key IN (?1, ?2, ?3)"),
+          put_phase(database, fmt::format("INSERT OR REPLACE INTO session_buddy_totals ({}) VALUES (?1, ?2, ?3, ?4, ?5,"
+                                          " ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+                                          columns_of_totals())),
+          put_anomalies(database,
+                        "INSERT OR REPLACE INTO session_buddy_anomaly_totals (skill_name, anomaly_type, detected)"
+                        " VALUES (?1, ?2, ?3)") {}
 
     std::string describe(std::int64_t id) {
         std::string text = row.with(id).step() ? std::string(row.text(0)) : std::string();
@@ -84,26 +75,20 @@ struct TotalsStore::Impl {
 
     std::optional<TotalsPosition> position() {
         constexpr int kTables = 3;
-        tables.reset();
-        const bool complete = tables.step() && tables.integer(0) == kTables;
-        tables.reset();
-        if (!complete) {
-            state.reset();
+        if (tables.first_integer() != kTables) {
+            state.forget();
             return std::nullopt;
-        }
-        if (!state) {
-            state.emplace(database, "SELECT key, value FROM session_buddy_state WHERE key IN (?1, ?2, ?3)");
         }
         TotalsPosition found;
         int keys = 0;
-        state->with(kCountedId, kCountedRow, kAnomalyId);
-        while (state->step()) {
-            const std::string_view key = state->text(0);
+        sql::Statement& values = state.with(kCountedId, kCountedRow, kAnomalyId);
+        while (values.step()) {
+            const std::string_view key = values.text(0);
             if (key == kCountedRow) {
-                found.counted_row = state->text(1);
+                found.counted_row = values.text(1);
             } else {
                 (key == kCountedId ? found.counted_id : found.anomaly_id) =
-                    std::max<std::int64_t>(state->integer(1), 0);
+                    std::max<std::int64_t>(values.integer(1), 0);
             }
             ++keys;
         }
@@ -118,7 +103,7 @@ struct TotalsStore::Impl {
                                                         kMaxDurationSeconds, fmt::join(kBucketColumns, " + "))) != 0;
     }
 
-    void put(std::string_view key, auto value) { put_state->with(key, value).run(); }
+    void put(std::string_view key, const auto& value) { put_state->with(key, value).run(); }
 
     void write(const Totals::Change& change);
 
@@ -126,17 +111,17 @@ struct TotalsStore::Impl {
     sql::Statement data_version;
     sql::Statement rows;
     sql::Statement row;
-    sql::Statement last_ids;
+    sql::Statement last_id;
     sql::Statement anomalies;
     sql::Statement tables;
     ChangeCounterReader changes;
     PruneStateReader pruning;
     std::int64_t seen_version = -1;
-    // Prepared when their tables are first needed.
-    std::optional<sql::Statement> state;
+    // Their tables may be missing.
+    sql::DeferredStatement state;
     std::optional<sql::Statement> put_state;
-    std::optional<sql::Statement> put_phase;
-    std::optional<sql::Statement> put_anomalies;
+    sql::DeferredStatement put_phase;
+    sql::DeferredStatement put_anomalies;
 };
 
 TotalsStore::TotalsStore(SQLite::Database& database)
@@ -146,9 +131,7 @@ TotalsStore::~TotalsStore() = default;
 
 bool TotalsStore::changed() {
     return sql::translated(impl_->database.getFilename(), "cannot read", [&] {
-        impl_->data_version.reset();
-        const std::int64_t version = impl_->data_version.step() ? impl_->data_version.integer(0) : 0;
-        impl_->data_version.reset();
+        const std::int64_t version = impl_->data_version.first_integer();
         return std::exchange(impl_->seen_version, version) != version;
     });
 }
@@ -163,9 +146,7 @@ std::optional<std::int64_t> TotalsStore::changes() {
 
 bool TotalsStore::holds(const TotalsPosition& position) {
     return sql::translated(impl_->database.getFilename(), "cannot read", [&] {
-        impl_->last_ids.reset();
-        const std::int64_t last_id = impl_->last_ids.step() ? impl_->last_ids.integer(0) : 0;
-        impl_->last_ids.reset();
+        const std::int64_t last_id = impl_->last_id.first_integer();
         if (last_id < position.counted_id) {
             return false;
         }
@@ -179,9 +160,7 @@ bool TotalsStore::holds(const TotalsPosition& position) {
 
 std::int64_t TotalsStore::rows_after(const TotalsPosition& position) {
     return sql::translated(impl_->database.getFilename(), "cannot read", [&] {
-        impl_->last_ids.reset();
-        const std::int64_t last_id = impl_->last_ids.step() ? impl_->last_ids.integer(0) : 0;
-        impl_->last_ids.reset();
+        const std::int64_t last_id = impl_->last_id.first_integer();
         return std::max<std::int64_t>(last_id - position.counted_id, 0);
     });
 }
@@ -225,10 +204,7 @@ std::pair<std::optional<TotalsPosition>, bool> TotalsStore::load(Totals& totals)
 
 TotalsPosition TotalsStore::clamp_to_rows(TotalsPosition position) {
     return sql::translated(impl_->database.getFilename(), "cannot read", [&] {
-        impl_->last_ids.reset();
-        impl_->last_ids.step();
-        position.counted_id = std::min(position.counted_id, impl_->last_ids.integer(0));
-        impl_->last_ids.reset();
+        position.counted_id = std::min(position.counted_id, impl_->last_id.first_integer());
         position.counted_row = impl_->describe(position.counted_id);
         return position;
     });
@@ -274,13 +250,9 @@ bool TotalsStore::write(const TotalsWrites& writes) {
         return false;
     }
     if (!impl_->put_state) {
-        database.exec("CREATE TABLE IF NOT EXISTS session_buddy_state (key TEXT PRIMARY KEY, value) WITHOUT ROWID");
-        database.exec(create_totals());
-        database.exec(
-            "CREATE TABLE IF NOT EXISTS session_buddy_anomaly_totals (skill_name TEXT NOT NULL, anomaly_type TEXT NOT "
-            "NULL,"
-            " detected INTEGER NOT NULL, PRIMARY KEY (skill_name, anomaly_type)) WITHOUT ROWID");
-        impl_->put_state.emplace(database, "INSERT OR REPLACE INTO session_buddy_state (key, value) VALUES (?1, ?2)");
+        create_side_tables(database, SideTable::Group::state);
+        create_side_tables(database, SideTable::Group::totals);
+        impl_->put_state.emplace(database, kPutState);
     }
     if (writes.replaces) {
         database.exec("DELETE FROM session_buddy_totals; DELETE FROM session_buddy_anomaly_totals");
@@ -289,50 +261,39 @@ bool TotalsStore::write(const TotalsWrites& writes) {
         impl_->write(change);
     }
     impl_->put(kCountedId, writes.next.counted_id);
-    impl_->put(kCountedRow, std::string_view(writes.next.counted_row));
+    impl_->put(kCountedRow, writes.next.counted_row);
     impl_->put(kAnomalyId, writes.next.anomaly_id);
     return true;
 }
 
 void TotalsStore::rolled_back() {
     impl_->put_state.reset();
-    impl_->put_phase.reset();
-    impl_->put_anomalies.reset();
+    impl_->put_phase.forget();
+    impl_->put_anomalies.forget();
 }
 
 void TotalsStore::Impl::write(const Totals::Change& change) {
     const SkillTotals& skill = *change.skill;
     const std::vector<bool>& phases = *change.phases;
-    if (!phases.empty() && !put_phase) {
-        put_phase.emplace(database,
-                          fmt::format("INSERT OR REPLACE INTO session_buddy_totals ({}) VALUES (?1, ?2, ?3, ?4, ?5,"
-                                      " ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
-                                      columns_of_totals()));
-    }
     for (std::size_t index = 0; index < phases.size(); ++index) {
         if (!phases[index]) {
             continue;
         }
         const PhaseTotals& phase = skill.phases[index];
-        put_phase->with(std::string_view(skill.skill_name), std::string_view(phase.workflow_phase), phase.completed,
-                        phase.failed, phase.duration_seconds);
+        sql::Statement& put = put_phase.with(skill.skill_name, phase.workflow_phase, phase.completed, phase.failed,
+                                             phase.duration_seconds);
         int parameter = 5;
         for (const std::int64_t count : phase.durations) {
-            put_phase->bind(++parameter, count);
+            put.bind(++parameter, count);
         }
-        put_phase->run();
+        put.run();
     }
     if (!change.anomalies) {
         return;
     }
-    if (!put_anomalies) {
-        put_anomalies.emplace(database,
-                              "INSERT OR REPLACE INTO session_buddy_anomaly_totals (skill_name, anomaly_type, detected)"
-                              " VALUES (?1, ?2, ?3)");
-    }
     for (const auto& [type, name] : kAnomalyTypes) {
         if (const std::int64_t count = skill.anomalies[static_cast<std::size_t>(type)]; count > 0) {
-            put_anomalies->with(std::string_view(skill.skill_name), name, count).run();
+            put_anomalies.with(skill.skill_name, name, count).run();
         }
     }
 }
@@ -408,47 +369,8 @@ void TotalsTracker::confirm_written(bool written) {
     }
 }
 
-namespace {
-
-bool has_table(SQLite::Database& database, std::string_view name) {
-    sql::Statement table(database, "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?1");
-    return table.with(name).step();
-}
-
-}  // namespace
-
-void forget_totals(SQLite::Database& database, std::string_view skill_name) {
-    for (const std::string_view table : {"session_buddy_totals", "session_buddy_anomaly_totals"}) {
-        if (has_table(database, table)) {
-            sql::Statement(database, fmt::format("DELETE FROM {} WHERE skill_name = ?1", table)).with(skill_name).run();
-        }
-    }
-}
-
-void rename_totals(SQLite::Database& database, std::string_view from, std::string_view to) {
-    const auto add = [&](std::string_view table, std::string_view key, const std::vector<std::string_view>& counts) {
-        if (!has_table(database, table)) {
-            return;
-        }
-        std::string sums;
-        for (const std::string_view count : counts) {
-            sums += fmt::format("{0}{1} = {1} + excluded.{1}", sums.empty() ? "" : ", ", count);
-        }
-        sql::Statement(database, fmt::format("INSERT INTO {0} (skill_name, {1}, {2}) SELECT ?2, {1}, {2} FROM {0}"
-                                             " WHERE skill_name = ?1 ON CONFLICT (skill_name, {1}) DO UPDATE SET {3}",
-                                             table, key, fmt::join(counts, ", "), sums))
-            .with(from, to)
-            .run();
-    };
-    std::vector<std::string_view> columns{"completed", "failed", "duration_seconds"};
-    columns.insert(columns.end(), kBucketColumns.begin(), kBucketColumns.end());
-    add("session_buddy_totals", "workflow_phase", columns);
-    add("session_buddy_anomaly_totals", "anomaly_type", {"detected"});
-    forget_totals(database, from);
-}
-
 void refresh_totals_position(SQLite::Database& database) {
-    if (!has_table(database, "session_buddy_state")) {
+    if (!sql::has_table(database, "session_buddy_state")) {
         return;
     }
     sql::Statement state(database,
@@ -465,9 +387,9 @@ void refresh_totals_position(SQLite::Database& database) {
     if (text.empty() && id == counted) {
         return;  // a deleted row cannot be compared, and need not be
     }
-    sql::Statement put(database, "INSERT OR REPLACE INTO session_buddy_state (key, value) VALUES (?1, ?2)");
+    sql::Statement put(database, kPutState);
     put.with(kCountedId, id).run();
-    put.with(kCountedRow, std::string_view(text)).run();
+    put.with(kCountedRow, text).run();
 }
 
 }  // namespace session_buddy::storage

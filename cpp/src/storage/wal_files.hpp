@@ -38,6 +38,8 @@ class WalFiles {
     [[nodiscard]] std::vector<FileDescriptor> wals_in_process() const;
     /// Of the database, with symbolic links resolved.
     [[nodiscard]] const std::string& path() const noexcept { return path_; }
+    /// The log when it was opened; empty if there was none.
+    [[nodiscard]] FileState wal_state() const { return wal_state_.value_or(FileState{}); }
     /// The database file that they belong to.
     [[nodiscard]] const FileState& database() const noexcept { return database_; }
 

@@ -305,7 +305,7 @@ TEST_F(FollowerTest, reports_a_deleted_database_until_it_exists_again) {
     remove_database();
     for (int i = 0; i < 3; ++i) {
         EXPECT_EQ(poll_error(), StorageErrc::missing);
-        EXPECT_EQ(follower->connection(), nullptr);
+        EXPECT_EQ(follower->writer(), nullptr);
     }
     EXPECT_TRUE(dir.contents().empty()) << "a poll creates no file";
     test::make_theirs(path, 2);

@@ -82,6 +82,12 @@ class CycleWriter {
     std::unique_ptr<Statements> statements_;  // reset after an error, which may be due to a schema change
 };
 
+/// What is read back when the detector starts.
+struct StoredAnomalyState {
+    std::vector<std::pair<std::string, std::string>> open_anomalies;  ///< skill and type
+    std::vector<StateEntry> detector;
+};
+
 /// All entries of the detector's state. Throws StorageError.
 [[nodiscard]] std::vector<StateEntry> read_detector_state(SQLite::Database& database);
 

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,10 +15,6 @@
 #include "session_buddy/storage/cycle_writer.hpp"
 #include "session_buddy/storage/error.hpp"
 #include "session_buddy/storage/totals_store.hpp"
-
-namespace SQLite {
-class Database;
-}
 
 namespace session_buddy::storage {
 
@@ -61,9 +58,9 @@ class Follower {
     /// Makes the next poll a rebuild.
     void request_rebuild();
 
-    /// The open connection, for the writers on this thread; nullptr if there is none. Valid until the next poll().
-    [[nodiscard]] SQLite::Database* connection() noexcept;
-    /// The writer of that connection; same lifetime.
+    /// What the database knows about anomalies; nullopt if it is not open. Throws StorageError.
+    [[nodiscard]] std::optional<StoredAnomalyState> anomaly_state();
+    /// The writer of the open connection; nullptr if there is none. Valid until the next poll().
     [[nodiscard]] CycleWriter* writer();
     /// The totals of that connection; same lifetime. Throws StorageError.
     [[nodiscard]] TotalsStore* totals();

@@ -16,7 +16,7 @@ namespace session_buddy::storage {
 /// kept in the database (side table `session_buddy_state`), so that a restart neither loses nor repeats work.
 class HourlyRollup {
   public:
-    HourlyRollup(std::string path, std::chrono::milliseconds busy_timeout);
+    HourlyRollup(const std::string& path, std::chrono::milliseconds busy_timeout);
     ~HourlyRollup();
     HourlyRollup(const HourlyRollup&) = delete;
     HourlyRollup& operator=(const HourlyRollup&) = delete;

@@ -44,7 +44,7 @@ struct PruneResult {
 class Pruner {
   public:
     /// Opens nothing. `cutoff` must be the start of a day.
-    Pruner(std::string path, TimePoint cutoff, std::chrono::milliseconds busy_timeout, SeriesLimits bounds = {});
+    Pruner(const std::string& path, TimePoint cutoff, std::chrono::milliseconds busy_timeout, SeriesLimits bounds = {});
     ~Pruner();
     Pruner(const Pruner&) = delete;
     Pruner& operator=(const Pruner&) = delete;

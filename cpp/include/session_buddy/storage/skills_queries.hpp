@@ -87,8 +87,8 @@ struct ErrorCount {
 /// limit. Limits count result rows.
 class SkillsQueries {
   public:
-    /// `before_connect` is called before each opening: see StoreConnection.
-    SkillsQueries(std::string path, std::chrono::milliseconds busy_timeout, std::function<void()> before_connect = {});
+    /// `before_open` is called before each opening: see Connection::Hooks.
+    SkillsQueries(std::string path, std::chrono::milliseconds busy_timeout, std::function<void()> before_open = {});
     ~SkillsQueries();
     SkillsQueries(const SkillsQueries&) = delete;
     SkillsQueries& operator=(const SkillsQueries&) = delete;

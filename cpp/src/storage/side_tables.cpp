@@ -1,0 +1,149 @@
+// The entries of the side tables, and the rules in them applied.
+#include "side_tables.hpp"
+
+#include <SQLiteCpp/Database.h>
+#include <spdlog/fmt/fmt.h>
+
+namespace session_buddy::storage {
+namespace {
+
+using Group = SideTable::Group;
+
+std::string delete_skill_from(std::string_view table) {
+    return fmt::format("DELETE FROM {} WHERE skill_name = ?1", table);
+}
+
+/// SQL that adds the counts of skill ?1 to those of ?2. `key`: the second column of the primary key.
+std::string add_counts(std::string_view table, std::string_view key, const std::vector<std::string_view>& counts) {
+    std::string sums;
+    for (const std::string_view count : counts) {
+        sums += fmt::format("{0}{1} = {1} + excluded.{1}", sums.empty() ? "" : ", ", count);
+    }
+    return fmt::format(
+        "INSERT INTO {0} (skill_name, {1}, {2}) SELECT ?2, {1}, {2} FROM {0} WHERE skill_name = ?1"
+        " ON CONFLICT (skill_name, {1}) DO UPDATE SET {3}",
+        table, key, fmt::join(counts, ", "), sums);
+}
+
+// NOLINTBEGIN(cppcoreguidelines-macro-usage): literals can be joined only by the preprocessor
+/// The keys of the detector's state for the open episodes of skill ?1: of the completion rate, and of the duration.
+#define SESSION_BUDDY_EPISODE_KEYS "('anomaly_detector/episode/0/' || ?1, 'anomaly_detector/episode/1/' || ?1)"
+#define SESSION_BUDDY_EPISODE_KEY_LENGTH "27"
+// NOLINTEND(cppcoreguidelines-macro-usage)
+
+std::vector<SideTable> all_tables() {
+    std::vector<std::string_view> phase_counts{"completed", "failed", "duration_seconds"};
+    phase_counts.insert(phase_counts.end(), kBucketColumns.begin(), kBucketColumns.end());
+    return {
+        {.name = "session_buddy_state",
+         .group = Group::state,
+         .definition = "(key TEXT PRIMARY KEY, value) WITHOUT ROWID",
+         .on_forget = "DELETE FROM session_buddy_state WHERE key IN " SESSION_BUDDY_EPISODE_KEYS,
+         .on_rename = "UPDATE OR IGNORE session_buddy_state SET key = substr(key, 1, " SESSION_BUDDY_EPISODE_KEY_LENGTH
+                      ") || ?2, value = json_set(value, '$.skill_name', ?2) WHERE key IN " SESSION_BUDDY_EPISODE_KEYS},
+        {.name = "session_buddy_totals",
+         .group = Group::totals,
+         .definition = fmt::format("(skill_name TEXT NOT NULL, workflow_phase TEXT NOT NULL,"
+                                   " completed INTEGER NOT NULL, failed INTEGER NOT NULL,"
+                                   " duration_seconds REAL NOT NULL, {} INTEGER NOT NULL,"
+                                   " PRIMARY KEY (skill_name, workflow_phase)) WITHOUT ROWID",
+                                   fmt::join(kBucketColumns, " INTEGER NOT NULL, ")),
+         .on_forget = delete_skill_from("session_buddy_totals"),
+         .on_rename = add_counts("session_buddy_totals", "workflow_phase", phase_counts)},
+        {.name = "session_buddy_anomaly_totals",
+         .group = Group::totals,
+         .definition = "(skill_name TEXT NOT NULL, anomaly_type TEXT NOT NULL, detected INTEGER NOT NULL,"
+                       " PRIMARY KEY (skill_name, anomaly_type)) WITHOUT ROWID",
+         .on_forget = delete_skill_from("session_buddy_anomaly_totals"),
+         .on_rename = add_counts("session_buddy_anomaly_totals", "anomaly_type", {"detected"})},
+        // Dedup keys. They stay when an invocation is deleted, so that the next import does not bring it back.
+        {.name = "session_buddy_source",
+         .group = Group::events,
+         .definition = "(key TEXT PRIMARY KEY, invocation_id INTEGER NOT NULL, seen_by INTEGER NOT NULL DEFAULT 4)"
+                       " WITHOUT ROWID",
+         .replayed_with = "invocation_id"},
+        {.name = "session_buddy_command",
+         .group = Group::events,
+         .definition = "(session_id TEXT NOT NULL, skill_name TEXT NOT NULL, at_us INTEGER NOT NULL,"
+                       " source INTEGER NOT NULL, invocation_id INTEGER NOT NULL,"
+                       " PRIMARY KEY (session_id, skill_name, at_us, source, invocation_id)) WITHOUT ROWID",
+         .replayed_with = "invocation_id"},
+        {.name = "session_buddy_open_use",
+         .group = Group::events,
+         .definition = "(key TEXT PRIMARY KEY, skill_name TEXT NOT NULL, session_id TEXT NOT NULL,"
+                       " started_us INTEGER NOT NULL) WITHOUT ROWID",
+         .on_rename = "UPDATE session_buddy_open_use SET skill_name = ?2 WHERE skill_name = ?1",
+         .replayed_with = ""},
+        // A lost offset only makes its transcript be read again.
+        {.name = "session_buddy_transcript",
+         .group = Group::events,
+         .definition = "(file TEXT PRIMARY KEY, offset INTEGER NOT NULL) WITHOUT ROWID"},
+    };
+}
+
+}  // namespace
+
+const std::vector<SideTable>& side_tables() {
+    static const std::vector<SideTable> tables = all_tables();
+    return tables;
+}
+
+void create_side_tables(SQLite::Database& database, Group group) {
+    for (const SideTable& table : side_tables()) {
+        if (table.group == group) {
+            database.exec(fmt::format("CREATE TABLE IF NOT EXISTS {} {}", table.name, table.definition));
+        }
+    }
+    // Earlier versions had no `seen_by`: their rows all came from transcripts.
+    if (group == Group::events && sql::query_integer(database,
+                                                     "SELECT count(*) FROM pragma_table_info('session_buddy_source')"
+                                                     " WHERE name = 'seen_by'") == 0) {
+        database.exec("ALTER TABLE session_buddy_source ADD COLUMN seen_by INTEGER NOT NULL DEFAULT 4");
+    }
+}
+
+void forget_in_side_tables(SQLite::Database& database, std::string_view skill_name) {
+    for (const SideTable& table : side_tables()) {
+        if (!table.on_forget.empty() && sql::has_table(database, table.name)) {
+            sql::Statement(database, table.on_forget).with(skill_name).run();
+        }
+    }
+}
+
+void rename_in_side_tables(SQLite::Database& database, std::string_view from, std::string_view to) {
+    for (const SideTable& table : side_tables()) {
+        if (!table.on_rename.empty() && sql::has_table(database, table.name)) {
+            sql::Statement(database, table.on_rename).with(from, to).run();
+        }
+    }
+    forget_in_side_tables(database, from);
+}
+
+InvocationEraser::InvocationEraser(SQLite::Database& database, const std::string& fts_delete)
+    : database_(database),
+      row_(database, "DELETE FROM skill_invocation WHERE id = ?1 AND (?2 IS NULL OR invoked_at = ?2)") {
+    if (!fts_delete.empty()) {
+        from_fts_.emplace(database, fts_delete);
+    }
+    for (const SideTable& table : side_tables()) {
+        if (!table.on_delete.empty() && sql::has_table(database, table.name)) {
+            from_side_tables_.emplace_back(database, table.on_delete);
+        }
+    }
+}
+
+bool InvocationEraser::erase(std::int64_t id, const std::optional<std::string>& invoked_at) {
+    if (from_fts_) {
+        from_fts_->with(id).run();
+    }
+    row_.with(id, invoked_at).run();
+    if (database_.getChanges() == 0) {
+        return false;
+    }
+    for (sql::Statement& each : from_side_tables_) {
+        each.with(id).run();
+    }
+    return true;
+}
+
+}  // namespace session_buddy::storage
