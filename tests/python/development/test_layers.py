@@ -79,6 +79,14 @@ def test_libraries_stay_in_their_layer(path: Path) -> None:
                 assert layer_of(path) in layers, f"{included} belongs to {' and '.join(sorted(layers))}"
 
 
+def test_no_type_or_function_of_sqlite_is_named_above_storage() -> None:
+    named = re.compile(r"\bSQLite::|\bsqlite3_\w+\(|\bnamespace SQLite\b")
+    found = [
+        path for path in sources() if layer_of(path) != "storage" and named.search(path.read_text(encoding="utf-8"))
+    ]
+    assert not found
+
+
 def test_the_network_side_sees_no_storage() -> None:
     for path in sources():
         if layer_of(path) in ("server", "protocol", "prometheus"):
