@@ -18,6 +18,7 @@ namespace session_buddy::ingest {
 namespace {
 
 using nlohmann::json;
+using namespace std::string_view_literals;
 namespace dom = simdjson::dom;
 
 constexpr std::string_view kCommandOpen = "<command-name>";
@@ -45,11 +46,6 @@ bool keeps(int depth, std::string_view key, const KeysAbove& above) {
     }
 }
 
-[[nodiscard]] bool is_true(const dom::element& value) {
-    bool flag = false;
-    return value.get(flag) == simdjson::SUCCESS && flag;
-}
-
 /// The beginning of a result's content, which is a string or text blocks.
 [[nodiscard]] std::string error_text(const dom::element& content) {
     if (content.is_string()) {
@@ -62,9 +58,7 @@ bool keeps(int depth, std::string_view key, const KeysAbove& above) {
             dom::object fields;
             if (part.get(fields) == simdjson::SUCCESS && text.size() < kErrorTextBytes) {
                 std::string_view own;
-                for (const auto& [key, value] : fields) {
-                    own = key == "text" ? text_of(value) : own;
-                }
+                read_members(fields, "text"sv, own);
                 text += own.substr(0, kErrorTextBytes);
                 text += '\n';
             }
@@ -74,9 +68,9 @@ bool keeps(int depth, std::string_view key, const KeysAbove& above) {
 }
 
 /// Converts a JSON number of milliseconds; nullopt if it is not a valid duration.
-[[nodiscard]] std::optional<double> to_seconds(const dom::element& value) {
+[[nodiscard]] std::optional<double> to_seconds(const std::optional<dom::element>& value) {
     double milliseconds = 0.0;
-    return value.get(milliseconds) == simdjson::SUCCESS && is_valid_duration(milliseconds / 1000.0)
+    return value && value->get(milliseconds) == simdjson::SUCCESS && is_valid_duration(milliseconds / 1000.0)
                ? std::optional(milliseconds / 1000.0)
                : std::nullopt;
 }
@@ -96,23 +90,21 @@ bool keeps(int depth, std::string_view key, const KeysAbove& above) {
     return result;
 }
 
-/// The fields of a line. Of duplicate keys the last one counts, as in other JSON parsers.
+/// The fields of a line.
 struct Line {
     explicit Line(const dom::object& fields) {
-        for (const auto& [key, value] : fields) {
-            if (key == "timestamp") {
-                timestamp = text_of(value);
-            } else if (key == "sessionId") {
-                session = text_of(value);
-            } else if (key == "uuid") {
-                uuid = text_of(value);
-            } else if (key == "isSidechain") {
-                is_sidechain = is_true(value);
-            } else if (key == "isCompactSummary") {
-                is_summary = is_true(value);
-            } else if (key == "toolUseResult") {
-                read_tool_use_result(value);
-            }
+        std::optional<dom::element> tool_result;
+        read_members(fields, "timestamp"sv, timestamp, "sessionId"sv, session, "uuid"sv, uuid, "isSidechain"sv,
+                     is_sidechain, "isCompactSummary"sv, is_summary, "toolUseResult"sv, tool_result);
+        if (dom::object result; tool_result && tool_result->get(result) == simdjson::SUCCESS) {
+            std::optional<dom::element> duration;
+            std::optional<dom::element> other_duration;
+            read_members(result, "durationMs"sv, duration, "duration_ms"sv, other_duration, "interrupted"sv,
+                         interrupted);
+            const auto is_bad = [](const auto& value) { return value && value->is_number() && !to_seconds(value); };
+            bad_duration = is_bad(duration) || is_bad(other_duration);
+            duration_seconds = to_seconds(duration);
+            duration_seconds = duration_seconds ? duration_seconds : to_seconds(other_duration);
         }
     }
 
@@ -124,56 +116,14 @@ struct Line {
     std::optional<double> duration_seconds;  // measured by the tool
     bool bad_duration = false;               // a duration is present but invalid
     bool interrupted = false;
-
-  private:
-    void read_tool_use_result(const dom::element& value) {
-        std::optional<double> duration;
-        std::optional<double> other_duration;
-        bad_duration = false;
-        interrupted = false;
-        dom::object fields;
-        if (value.get(fields) == simdjson::SUCCESS) {
-            for (const auto& [key, field] : fields) {
-                if (key == "durationMs") {
-                    duration = to_seconds(field);
-                    bad_duration = bad_duration || (field.is_number() && !duration);
-                } else if (key == "duration_ms") {
-                    other_duration = to_seconds(field);
-                    bad_duration = bad_duration || (field.is_number() && !other_duration);
-                } else if (key == "interrupted") {
-                    interrupted = is_true(field);
-                }
-            }
-        }
-        duration_seconds = duration ? duration : other_duration;
-    }
 };
 
 /// A content block of a message.
 struct Block {
     explicit Block(const dom::element& element) {
-        dom::object fields;
-        if (element.get(fields) != simdjson::SUCCESS) {
-            return;
-        }
-        for (const auto& [key, value] : fields) {
-            if (key == "type") {
-                type = text_of(value);
-            } else if (key == "id") {
-                id = text_of(value);
-            } else if (key == "name") {
-                name = text_of(value);
-            } else if (key == "tool_use_id") {
-                tool_use_id = text_of(value);
-            } else if (key == "text") {
-                text = text_of(value);
-            } else if (key == "is_error") {
-                is_error = is_true(value);
-            } else if (key == "input") {
-                input = value;
-            } else if (key == "content") {
-                content = value;
-            }
+        if (dom::object fields; element.get(fields) == simdjson::SUCCESS) {
+            read_members(fields, "type"sv, type, "id"sv, id, "name"sv, name, "tool_use_id"sv, tool_use_id, "text"sv,
+                         text, "is_error"sv, is_error, "input"sv, input, "content"sv, content);
         }
     }
 
@@ -242,29 +192,20 @@ void read_blocks(const dom::array& elements, std::string_view type, const Line& 
 LineKind read_line(const dom::object& line, const LineOrigin& origin, TranscriptReader& reader) {
     std::string_view type;
     std::optional<dom::element> message;
-    bool has_session = false;  // or another field that identifies lines written by Claude Code
-    for (const auto& [key, value] : line) {
-        if (key == "type") {
-            type = text_of(value);
-        } else if (key == "message") {
-            message = value;
-        } else if (is_one_of<4>(key, {"sessionId", "leafUuid", "snapshot", "uuid"})) {
-            has_session = true;
-        }
-    }
+    // One of these identifies the lines of other types as written by Claude Code.
+    std::array<std::optional<dom::element>, 4> own;
+    read_members(line, "type"sv, type, "message"sv, message, "sessionId"sv, own[0], "uuid"sv, own[1], "leafUuid"sv,
+                 own[2], "snapshot"sv, own[3]);
     if (type == "progress") {
         return LineKind::progress;
     }
-    dom::object message_fields;
-    if ((type != "user" && type != "assistant") || !message || message->get(message_fields) != simdjson::SUCCESS) {
-        return type.empty() || !has_session ? LineKind::foreign : LineKind::other;
+    dom::object fields_of_message;
+    if ((type != "user" && type != "assistant") || !message || message->get(fields_of_message) != simdjson::SUCCESS) {
+        const bool is_own = std::ranges::any_of(own, [](const auto& field) { return field.has_value(); });
+        return type.empty() || !is_own ? LineKind::foreign : LineKind::other;
     }
     std::optional<dom::element> content;
-    for (const auto& [key, value] : message_fields) {
-        if (key == "content") {
-            content = value;
-        }
-    }
+    read_members(fields_of_message, "content"sv, content);
     dom::array blocks;
     const bool is_text = content && content->is_string();
     if (is_text ? type == "user" : content && content->get(blocks) == simdjson::SUCCESS) {

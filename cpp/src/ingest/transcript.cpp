@@ -2,9 +2,14 @@
 #include "session_buddy/ingest/transcript.hpp"
 
 #include <simdjson.h>
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/fmt/ranges.h>
 
+#include <algorithm>
 #include <array>
+#include <iterator>
 #include <nlohmann/json.hpp>
+#include <ranges>
 #include <utility>
 #include <vector>
 
@@ -234,26 +239,17 @@ TranscriptCounts TranscriptReader::counts() const {
 }
 
 std::string transcript_agents() {
-    std::string names;
-    for (const Source* source : kSources) {
-        names.append(names.empty() ? "" : " or ").append(source->agent);
-    }
-    return names;
+    return fmt::format("{}", fmt::join(kSources | std::views::transform(&Source::agent), " or "));
 }
 
 std::string default_session_folders() {
-    std::string folders;
-    for (const Source* source : kSources) {
-        folders.append(folders.empty() ? "" : "; ").append(source->default_folders);
-    }
-    return folders;
+    return fmt::format("{}", fmt::join(kSources | std::views::transform(&Source::default_folders), "; "));
 }
 
 std::vector<std::filesystem::path> session_folders(const options::Environment& environment) {
     std::vector<std::filesystem::path> all;
     for (const Source* source : kSources) {
-        const auto folders = source->session_folders(environment);
-        all.insert(all.end(), folders.begin(), folders.end());
+        std::ranges::move(source->session_folders(environment), std::back_inserter(all));
     }
     return all;
 }
