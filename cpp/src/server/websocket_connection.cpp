@@ -193,6 +193,7 @@ void WebSocketConnection::write() {
 void WebSocketConnection::write_now(const Frame& frame, std::string bytes) {
     std::size_t sent = 0;
     const auto error = write_rest(frame ? protocol_.wire_bytes(*frame) : std::string_view(bytes), sent);
+    handle_.context().counters.bytes_sent.add(sent);
     handle_.context().counters.messages_sent.add(frame ? 1 : 0);
     if (error == net::error::would_block) {
         unsent_ = std::make_unique<Unsent>(Unsent{frame, std::move(bytes), sent});
@@ -206,11 +207,9 @@ void WebSocketConnection::write_now(const Frame& frame, std::string bytes) {
 // Continues at `sent` and advances it.
 error_code WebSocketConnection::write_rest(std::string_view bytes, std::size_t& sent) {
     error_code error;
-    const std::size_t before = sent;
     while (sent < bytes.size() && !error) {
         sent += stream_.write_some(bytes.substr(sent), error);
     }
-    handle_.context().counters.bytes_sent.add(sent - before);
     return error;
 }
 
@@ -224,8 +223,10 @@ void WebSocketConnection::on_writable(const error_code& error) {
         finish(error);
         return;
     }
+    const std::size_t before = unsent_->sent;
     const auto failed = write_rest(
         unsent_->frame ? protocol_.wire_bytes(*unsent_->frame) : std::string_view(unsent_->bytes), unsent_->sent);
+    handle_.context().counters.bytes_sent.add(unsent_->sent - before);
     if (failed == net::error::would_block) {
         await_writable();
     } else if (failed) {
