@@ -76,8 +76,9 @@ export type SortOrder = 'asc' | 'desc';
 
 function value(row: SkillRow, sort: SkillSort, scores: ReadonlyMap<string, number>): number | null {
   if (sort === 'deviation_score') return scores.get(row.skill_name) ?? null;
+  // Absent if the source does not report it.
   const metric = row[sort];
-  return typeof metric === 'string' ? moment(metric) : metric;
+  return typeof metric === 'string' ? moment(metric) : (metric ?? null);
 }
 
 /** Ties sort by name; rows without a value come last in both orders. `scores` has the open anomalies by skill. */
