@@ -1,45 +1,41 @@
 // Light or dark theme: the setting of the system, until the viewer selects one.
-const KEY = 'session-buddy-theme';
+import { storedText } from './data/stored-text.ts';
+
 export type Theme = 'light' | 'dark';
 
 const system = window.matchMedia('(prefers-color-scheme: dark)');
+const chosen = storedText('session-buddy-theme', () => localStorage);
 const listeners = new Set<() => void>();
 
-function stored(): Theme | null {
-  try {
-    const theme = localStorage.getItem(KEY);
-    return theme === 'light' || theme === 'dark' ? theme : null;
-  } catch {
-    return null;
-  }
+/** What the viewer selected. */
+function selected(): Theme | undefined {
+  const text = chosen.get();
+  return text === 'light' || text === 'dark' ? text : undefined;
 }
 
-let chosen = stored();
+function systemTheme(): Theme {
+  return system.matches ? 'dark' : 'light';
+}
 
 /** Cache of resolved colours of the current theme. */
 const colours = new Map<string, string>();
 
 function apply(): void {
   colours.clear();
-  if (chosen) document.documentElement.dataset.theme = chosen;
+  const theme = selected();
+  if (theme) document.documentElement.dataset.theme = theme;
   else delete document.documentElement.dataset.theme;
   for (const listener of listeners) listener();
 }
 
 export function theme(): Theme {
-  return chosen ?? (system.matches ? 'dark' : 'light');
+  return selected() ?? systemTheme();
 }
 
 /** Switches the theme; selecting the setting of the system clears the stored choice. */
 export function toggleTheme(): void {
-  const next: Theme = theme() === 'dark' ? 'light' : 'dark';
-  chosen = next === (system.matches ? 'dark' : 'light') ? null : next;
-  try {
-    if (chosen) localStorage.setItem(KEY, chosen);
-    else localStorage.removeItem(KEY);
-  } catch {
-    // Storage is blocked: the choice lasts as long as the page.
-  }
+  const next = theme() === 'dark' ? 'light' : 'dark';
+  chosen.set(next === systemTheme() ? undefined : next);
   apply();
 }
 

@@ -14,6 +14,7 @@ import { CHARTS } from '../src/charts/history-charts.ts';
 import { connectionLabel, disconnectedMessage, staleAfter } from '../src/connection.ts';
 import { ServerClock } from '../src/data/clock.ts';
 import { failed, initialState, succeeded } from '../src/data/query-state.ts';
+import { storedText } from '../src/data/stored-text.ts';
 import { hasMeans, historyData } from '../src/history.ts';
 import { endOfHistory, idleSince } from '../src/idle.ts';
 import { limitsSentence } from '../src/limits.ts';
@@ -377,6 +378,31 @@ describe('the state of a query', () => {
       data: ['b'],
       error: null,
     });
+  });
+});
+
+describe('a stored text', () => {
+  test('is read from the storage and written to it', () => {
+    const stored = new Map([['key', 'before']]);
+    const storage = {
+      getItem: (key: string) => stored.get(key) ?? null,
+      setItem: (key: string, text: string) => stored.set(key, text),
+      removeItem: (key: string) => stored.delete(key),
+    } as unknown as Storage;
+    const text = storedText('key', () => storage);
+    expect(text.get()).toBe('before');
+    text.set('after');
+    expect([text.get(), stored.get('key')]).toEqual(['after', 'after']);
+    text.set(undefined);
+    expect([text.get(), stored.has('key')]).toEqual([undefined, false]);
+  });
+  test('lasts as long as the page where storage is blocked', () => {
+    const text = storedText('key', () => {
+      throw new Error('denied');
+    });
+    expect(text.get()).toBeUndefined();
+    text.set('kept');
+    expect(text.get()).toBe('kept');
   });
 });
 

@@ -12,6 +12,7 @@ import { type AnomalyEvent, AnomalyTracker, type TrackedAnomaly } from '../anoma
 import { moment } from '../format.ts';
 import { ServerClock } from './clock.ts';
 import { Store } from './store.ts';
+import { storedText } from './stored-text.ts';
 
 export interface LiveState {
   connection: ConnectionState;
@@ -34,36 +35,8 @@ export interface LiveState {
 }
 
 const MAX_EVENTS = 50;
-const TOKEN = 'session-buddy-token';
 
-/** Session storage may be blocked; the token then lasts as long as the page. */
-class TokenStore {
-  #token: string | undefined;
-
-  constructor() {
-    try {
-      this.#token = sessionStorage.getItem(TOKEN) ?? undefined;
-    } catch {
-      this.#token = undefined;
-    }
-  }
-
-  get(): string | undefined {
-    return this.#token;
-  }
-
-  set(token: string | undefined): void {
-    this.#token = token;
-    try {
-      if (token === undefined) sessionStorage.removeItem(TOKEN);
-      else sessionStorage.setItem(TOKEN, token);
-    } catch {
-      // Storage is blocked: keep it in memory only.
-    }
-  }
-}
-
-const token = new TokenStore();
+const token = storedText('session-buddy-token', () => sessionStorage);
 const source = () => token.get();
 const tracker = new AnomalyTracker();
 const client = new SessionBuddyClient(new URL('ws', document.baseURI), {

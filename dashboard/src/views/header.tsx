@@ -1,4 +1,5 @@
 // The page header: freshness of the data, connection state, theme.
+import type { ComponentChildren } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { connectionLabel, disconnectedMessage, staleAfter } from '../connection.ts';
 import { live, retry, showTokenDialog } from '../data/live.ts';
@@ -23,25 +24,15 @@ function Freshness() {
   const connection = useStore(live, (state) => state.connection);
   const tokenRequired = useStore(live, (state) => state.tokenRequired !== null);
   const { tone, label } = connectionLabel(connection, tokenRequired, !stale, age !== null, Date.now());
+  const dot = <span class="pill-dot" aria-hidden="true" />;
+  const pill = { class: `pill tone-${tone}`, 'data-testid': 'connection', children: [dot, label] };
   return (
     <div class="freshness" data-testid="freshness">
       {stale && age !== null && <span class="stale-age">Data is {age < 60 ? span(age) : duration(age)} old</span>}
       {tokenRequired ? (
-        <button
-          type="button"
-          class={`pill tone-${tone}`}
-          data-testid="connection"
-          aria-haspopup="dialog"
-          onClick={() => showTokenDialog(true)}
-        >
-          <span class="pill-dot" aria-hidden="true" />
-          {label}
-        </button>
+        <button type="button" {...pill} aria-haspopup="dialog" onClick={() => showTokenDialog(true)} />
       ) : (
-        <span class={`pill tone-${tone}`} data-testid="connection">
-          <span class="pill-dot" aria-hidden="true" />
-          {label}
-        </span>
+        <span {...pill} />
       )}
     </div>
   );
@@ -82,6 +73,26 @@ export function Header() {
   );
 }
 
+interface WarningProps {
+  headline: string;
+  detail: string;
+  why: string | null;
+  children?: ComponentChildren;
+}
+
+function Warning({ headline, detail, why, children }: WarningProps) {
+  return (
+    <div class="banner" data-testid="banner">
+      <Icon name="warning" />
+      <p>
+        <strong>{headline}</strong> {detail}
+        <span class="banner-why">{why}</span>
+      </p>
+      {children}
+    </div>
+  );
+}
+
 /** A warning that concerns the whole page: no connection, or an unreadable database. */
 export function Banner() {
   const connection = useStore(live, (state) => state.connection);
@@ -97,27 +108,20 @@ export function Banner() {
     const { headline, detail } = disconnectedMessage(polled, hasData);
     const why = 'error' in connection && connection.error ? ` (${connection.error.message})` : '';
     return (
-      <div class="banner" data-testid="banner">
-        <Icon name="warning" />
-        <p>
-          <strong>{headline}</strong> {detail}
-          <span class="banner-why">{why}</span>
-        </p>
+      <Warning headline={headline} detail={detail} why={why}>
         <button type="button" class="button" onClick={retry}>
           Try now
         </button>
-      </div>
+      </Warning>
     );
   }
   if (database && !database.readable) {
     return (
-      <div class="banner" data-testid="banner">
-        <Icon name="warning" />
-        <p>
-          <strong>The server cannot read its database.</strong> The page shows the last data it read.{' '}
-          <span class="banner-why">{database.reason}</span>
-        </p>
-      </div>
+      <Warning
+        headline="The server cannot read its database."
+        detail="The page shows the last data it read. "
+        why={database.reason}
+      />
     );
   }
   return null;

@@ -25,25 +25,24 @@ export function Name({ name }: { name: string }) {
   );
 }
 
-/** Relative time, with the absolute time as tooltip. */
-export function Ago({ at }: { at: number | null }) {
-  const now = useNow();
-  if (at === null) return <>{NONE}</>;
+/** A time in other words, with the absolute time as tooltip. */
+function Time({ at, children }: { at: number; children: ComponentChildren }) {
   return (
     <time dateTime={new Date(at).toISOString()} title={absolute(at)}>
-      {ago(at, now)}
+      {children}
     </time>
   );
 }
 
+/** Relative time. */
+export function Ago({ at }: { at: number | null }) {
+  const now = useNow();
+  return at === null ? NONE : <Time at={at}>{ago(at, now)}</Time>;
+}
+
 /** "since" and a time of day. */
 export function Since({ at }: { at: number | null }) {
-  if (at === null) return <>{NONE}</>;
-  return (
-    <time dateTime={new Date(at).toISOString()} title={absolute(at)}>
-      since {shortMoment(at, clock.now())}
-    </time>
-  );
+  return at === null ? NONE : <Time at={at}>since {shortMoment(at, clock.now())}</Time>;
 }
 
 const PATHS = {
