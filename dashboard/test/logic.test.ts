@@ -7,7 +7,7 @@ import {
   type Skill,
   type SkillSummary,
 } from 'session-buddy-client';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { KIND_LABELS, kindOf, valueTexts } from '../src/anomaly.ts';
 import { type AnomalyEvent, AnomalyTracker, RESOLVE_DELAY } from '../src/anomaly-tracker.ts';
 import { CHARTS } from '../src/charts/history-charts.ts';
@@ -407,31 +407,32 @@ describe('a stored text', () => {
 });
 
 describe('the server clock', () => {
-  let local = 0;
-  let clock = new ServerClock();
-  beforeEach(() => {
-    local = 1_000_000;
-    clock = new ServerClock(() => local);
-  });
-
-  test('follows reported times, and ignores jitter below its resolution', () => {
-    clock.set(2_000_000);
-    expect(clock.now()).toBe(2_000_000);
-    local += 1000;
-    clock.set(2_001_900);
-    expect(clock.now()).toBe(2_001_000);
-    clock.set(2_500_000);
-    expect(clock.now()).toBe(2_500_000);
-  });
-
-  test('treats updates as a lower bound, so that data without updates ages', () => {
-    clock.observe(900_000);
-    expect(clock.now()).toBe(900_000);
-    local += 60_000;
-    clock.observe(900_000);
-    expect(clock.now()).toBe(960_000);
-    clock.observe(990_000);
-    expect(clock.now()).toBe(990_000);
+  // Each step: milliseconds that pass, what arrives then with which time, and the time that the clock shows.
+  test.each<[string, [number, 'set' | 'observe', number, number][]]>([
+    [
+      'follows reported times, and ignores jitter below its resolution',
+      [
+        [0, 'set', 2_000_000, 2_000_000],
+        [1000, 'set', 2_001_900, 2_001_000],
+        [0, 'set', 2_500_000, 2_500_000],
+      ],
+    ],
+    [
+      'treats updates as a lower bound, so that data without updates ages',
+      [
+        [0, 'observe', 900_000, 900_000],
+        [60_000, 'observe', 900_000, 960_000],
+        [0, 'observe', 990_000, 990_000],
+      ],
+    ],
+  ])('%s', (_, steps) => {
+    let local = 1_000_000;
+    const clock = new ServerClock(() => local);
+    for (const [passed, report, at, shown] of steps) {
+      local += passed;
+      clock[report](at);
+      expect(clock.now()).toBe(shown);
+    }
   });
 });
 

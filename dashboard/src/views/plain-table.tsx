@@ -7,18 +7,15 @@ export interface TextColumn<Row> {
   text: (row: Row) => ComponentChildren;
 }
 
-export function PlainTable<Row>({
-  caption,
-  columns,
-  rows,
-  keyOf,
-}: {
+export interface TableProps<Row> {
   /** For screen readers. */
   caption: string;
   columns: readonly TextColumn<Row>[];
   rows: readonly Row[];
   keyOf: (row: Row) => string | number;
-}) {
+}
+
+export function PlainTable<Row>({ caption, columns, rows, keyOf }: TableProps<Row>) {
   return (
     <table class="plain-table">
       <caption class="visually-hidden">{caption}</caption>

@@ -2,14 +2,14 @@
 import { useEffect, useMemo } from 'preact/hooks';
 import { ApiError, type PhaseMetrics, type SkillDetail } from 'session-buddy-client';
 import { api, live } from '../data/live.ts';
-import { usePoll } from '../data/poll.ts';
+import { type Polled, usePoll } from '../data/poll.ts';
 import { useStore } from '../data/store.ts';
 import { useWindow } from '../data/window.ts';
 import { count, duration, moment, NONE, percent } from '../format.ts';
 import { liveSkills, rowOfLive, rowOfSummary } from '../rows.ts';
 import { AnomalyCard } from './anomalies.tsx';
 import { METRICS } from './metrics.tsx';
-import { PlainTable, type TextColumn } from './plain-table.tsx';
+import { PlainTable, type TableProps, type TextColumn } from './plain-table.tsx';
 import { History } from './skill-history.tsx';
 import { Tile } from './tile.tsx';
 import { Icon, Name, Nothing, Panel, Problem } from './ui.tsx';
@@ -27,6 +27,16 @@ function phaseColumns(phases: readonly PhaseMetrics[]): TextColumn<PhaseMetrics>
     text: ({ workflow_phase: name }) => (name === null ? <span class="quiet">none</span> : <Name name={name} />),
   };
   return [phase, ...METRICS.filter(({ sort }) => phases.some((each) => sort in each))];
+}
+
+type PanelProps<Row> = TableProps<Row> & { id: string; title: string; polled: Polled<unknown> };
+
+function TablePanel<Row>({ id, title, polled, ...table }: PanelProps<Row>) {
+  return (
+    <Panel id={id} title={title}>
+      {table.rows.length > 0 ? <PlainTable {...table} /> : <Nothing polled={polled} />}
+    </Panel>
+  );
 }
 
 export function SkillPage({ skillName }: { skillName: string }) {
@@ -100,30 +110,24 @@ export function SkillPage({ skillName }: { skillName: string }) {
           {error && <Problem what={data ? 'Not up to date:' : 'Live metrics only:'} error={error} />}
           <History skillName={skillName} lastAt={row ? moment(row.last_invocation_at) : error ? null : undefined} />
           <div class="skill-tables">
-            <Panel id="errors" title={`Errors, last ${windowLength}`}>
-              {data && data.errors.length > 0 ? (
-                <PlainTable
-                  caption="Failed invocations by error type"
-                  columns={ERROR_COLUMNS}
-                  rows={data.errors}
-                  keyOf={(each) => each.error_type}
-                />
-              ) : (
-                <Nothing polled={polled} />
-              )}
-            </Panel>
-            <Panel id="phases" title={`Phases, last ${windowLength}`}>
-              {data && data.phases.length > 0 ? (
-                <PlainTable
-                  caption="Invocations by workflow phase"
-                  columns={phaseColumns(data.phases)}
-                  rows={data.phases}
-                  keyOf={(phase) => phase.workflow_phase ?? ''}
-                />
-              ) : (
-                <Nothing polled={polled} />
-              )}
-            </Panel>
+            <TablePanel
+              id="errors"
+              title={`Errors, last ${windowLength}`}
+              polled={polled}
+              caption="Failed invocations by error type"
+              columns={ERROR_COLUMNS}
+              rows={data?.errors ?? []}
+              keyOf={(each) => each.error_type}
+            />
+            <TablePanel
+              id="phases"
+              title={`Phases, last ${windowLength}`}
+              polled={polled}
+              caption="Invocations by workflow phase"
+              columns={phaseColumns(data?.phases ?? [])}
+              rows={data?.phases ?? []}
+              keyOf={(phase) => phase.workflow_phase ?? ''}
+            />
           </div>
         </>
       )}
