@@ -112,6 +112,18 @@ function closeError(code: number, reason: string): SessionBuddyError {
   return new ConnectionError(reason && !(code in CLOSE_CODES) ? `${known}: ${reason}` : known, code);
 }
 
+/** Closes a socket whose events no longer matter. */
+function discard(socket: WebSocketLike, code?: number): void {
+  socket.onopen = null;
+  socket.onmessage = null;
+  socket.onclose = null;
+  try {
+    socket.close(code);
+  } catch {
+    // The socket never opened.
+  }
+}
+
 function isServerMessage(value: unknown): value is ServerMessage {
   return typeof value === 'object' && value !== null && 'type' in value && typeof value.type === 'string';
 }
@@ -424,22 +436,21 @@ export class SessionBuddyClient {
   /** Aborts a connection without waiting for the closing handshake, as the server may be gone. */
   #abort(socket: WebSocketLike, error: SessionBuddyError): void {
     this.#handleDisconnect(socket, error);
-    socket.onopen = null;
-    socket.onmessage = null;
-    socket.onclose = null;
-    try {
-      socket.close();
-    } catch {
-      // The socket never opened.
-    }
+    discard(socket);
+  }
+
+  /** Ends all that waits for the socket, which it returns. */
+  #detach(error: SessionBuddyError): WebSocketLike | null {
+    for (const timer of [this.#retryTimer, this.#connectTimer, this.#silenceTimer]) clearTimeout(timer);
+    const socket = this.#socket;
+    this.#socket = null;
+    this.#rejectPending(error);
+    return socket;
   }
 
   #handleDisconnect(socket: WebSocketLike, error: SessionBuddyError): void {
     if (socket !== this.#socket) return;
-    this.#socket = null;
-    clearTimeout(this.#connectTimer);
-    clearTimeout(this.#silenceTimer);
-    this.#rejectPending(error);
+    this.#detach(error);
     // A rejected token is fatal, unless a token function may return a newer one instead of an expired one.
     const fatal = error instanceof UnauthorizedError && !(this.#everOpen && typeof this.#options.token === 'function');
     const delay = fatal ? null : this.#backoff.lost();
@@ -460,21 +471,8 @@ export class SessionBuddyClient {
   }
 
   #shutDown(error: SessionBuddyError | undefined): void {
-    clearTimeout(this.#retryTimer);
-    clearTimeout(this.#connectTimer);
-    clearTimeout(this.#silenceTimer);
-    const socket = this.#socket;
-    this.#socket = null;
-    this.#rejectPending(error ?? new ConnectionError('the client was closed'));
-    if (socket) {
-      socket.onmessage = null;
-      socket.onclose = null;
-      try {
-        socket.close(1000);
-      } catch {
-        // The socket never opened.
-      }
-    }
+    const socket = this.#detach(error ?? new ConnectionError('the client was closed'));
+    if (socket) discard(socket, 1000);
     for (const stream of [...this.#metricsStreams, ...this.#sessionStreams]) stream.end(error);
     this.#setState(error ? { status: 'closed', error } : { status: 'closed' });
   }
