@@ -9,15 +9,20 @@
 #include <vector>
 
 #include "bindings.hpp"
+#include "entities.hpp"
 #include "session_buddy/app/anomaly_stream.hpp"
 #include "session_buddy/app/backtest.hpp"
 #include "session_buddy/core/invocation.hpp"
 #include "session_buddy/core/options.hpp"
+#include "session_buddy/protocol/entities.hpp"
 
 namespace session_buddy::bindings {
 namespace {
 
 using anomaly::DetectorOptions;
+using anomaly::Deviation;
+using app::BacktestResult;
+using app::ReportedEpisode;
 
 constexpr std::size_t kMaxEpisodes = 10'000;
 
@@ -52,51 +57,38 @@ DetectorOptions make_options(double threshold, double baseline_window, double ob
     return to_options(config);
 }
 
-py::list to_list(const std::vector<Anomaly>& anomalies) {
-    py::list list;
-    for (const Anomaly& anomaly : anomalies) {
-        py::list errors;
-        for (const auto& [error_type, count] : anomaly.common_errors) {
-            errors.append(py::make_tuple(to_str(error_type), count));
-        }
-        py::dict fields;
-        fields["skill_name"] = to_str(anomaly.skill_name);
-        fields["anomaly_type"] = py::str(to_string(anomaly.type));
-        fields["baseline_value"] = anomaly.baseline_value;
-        fields["observed_value"] = anomaly.observed_value;
-        fields["deviation_score"] = anomaly.deviation_score;
-        fields["baseline_samples"] = anomaly.baseline_samples;
-        fields["observed_samples"] = anomaly.observed_samples;
-        fields["z_score"] = anomaly.z_score;
-        fields["tail_probability"] = anomaly.tail_probability;
-        fields["since"] = to_micros(anomaly.since);
-        fields["common_errors"] = std::move(errors);
-        list.append(std::move(fields));
-    }
-    return list;
-}
+/// Without the grouping and rounding of the API.
+constexpr auto kAnomalyFields =
+    entity("AnomalyFields", "",
+           std::tuple_cat(
+               protocol::kPlainAnomaly.fields,
+               std::tuple{field<"baseline_samples">(&Anomaly::baseline_samples),
+                          field<"observed_samples">(&Anomaly::observed_samples), field<"z_score">(&Anomaly::z_score),
+                          field<"tail_probability">(&Anomaly::tail_probability),
+                          field<"since">(within(&Anomaly::since, to_micros)),
+                          field<"common_errors", &protocol::kErrorCount>(&Anomaly::common_errors)}));
 
-py::list to_list(const std::vector<app::ReportedEpisode>& episodes) {
-    py::list list;
-    for (const app::ReportedEpisode& episode : episodes) {
-        const anomaly::Deviation& deviation = episode.deviation;
-        py::dict fields;
-        fields["skill_name"] = to_str(episode.skill_name);
-        fields["anomaly_type"] = py::str(to_string(deviation.type));
-        fields["started_at"] = to_micros(episode.started_at);
-        fields["resolved_at"] =
-            episode.resolved_at ? std::optional<std::int64_t>(to_micros(*episode.resolved_at)) : std::nullopt;
-        fields["baseline_value"] = deviation.baseline_value;
-        fields["observed_value"] = deviation.observed_value;
-        fields["deviation_score"] = std::abs(deviation.z);
-        fields["baseline_samples"] = deviation.baseline_samples;
-        fields["observed_samples"] = deviation.observed_samples;
-        fields["z_score"] = deviation.z;
-        fields["tail_probability"] = deviation.tail_probability;
-        list.append(std::move(fields));
-    }
-    return list;
-}
+template <auto kMember>
+constexpr auto kDeviation = within(&ReportedEpisode::deviation, kMember);
+
+constexpr auto kEpisodeFields = entity(
+    "EpisodeFields", "", field<"skill_name">(&ReportedEpisode::skill_name),
+    field<"anomaly_type">(kDeviation<&Deviation::type>),
+    field<"started_at">(within(&ReportedEpisode::started_at, to_micros)),
+    field<"resolved_at">([](const ReportedEpisode& episode) {
+        return episode.resolved_at ? std::optional(to_micros(*episode.resolved_at)) : std::nullopt;
+    }),
+    field<"baseline_value">(kDeviation<&Deviation::baseline_value>),
+    field<"observed_value">(kDeviation<&Deviation::observed_value>),
+    field<"deviation_score">([](const ReportedEpisode& episode) { return std::abs(episode.deviation.z); }),
+    field<"baseline_samples">(kDeviation<&Deviation::baseline_samples>),
+    field<"observed_samples">(kDeviation<&Deviation::observed_samples>), field<"z_score">(kDeviation<&Deviation::z>),
+    field<"tail_probability">(kDeviation<&Deviation::tail_probability>));
+
+constexpr auto kBacktest =
+    entity("BacktestFields", "", field<"rows">(&BacktestResult::rows),
+           field<"warm_up_rows">(&BacktestResult::warm_up_rows), field<"skipped_rows">(&BacktestResult::skipped_rows),
+           field<"skills">(&BacktestResult::skills), field<"episodes", &kEpisodeFields>(&BacktestResult::episodes));
 
 // No method runs Python code in between, so the GIL makes each atomic to other threads.
 class Detector {
@@ -112,17 +104,17 @@ class Detector {
                      .completed = completed,
                      .duration_seconds = duration,
                      .error_type = error_type});
-        return to_list(stream_.reported(skill));
+        return to_dicts<kAnomalyFields>(stream_.reported(skill));
     }
 
     void advance(std::int64_t to) { stream_.advance(to_time(to)); }
 
     py::list anomalies(std::optional<std::int64_t> at) {
         stream_.advance(at ? std::max(to_time(*at), stream_.latest()) : stream_.latest());
-        return to_list(stream_.reported());
+        return to_dicts<kAnomalyFields>(stream_.reported());
     }
 
-    [[nodiscard]] py::list episodes() const { return to_list(stream_.episodes()); }
+    [[nodiscard]] py::list episodes() const { return to_dicts<kEpisodeFields>(stream_.episodes()); }
 
   private:
     app::AnomalyStream stream_;
@@ -144,7 +136,7 @@ py::list detect(const std::string& db_path, std::int64_t at, double threshold, d
         const py::gil_scoped_release released;
         anomalies = app::detect_anomalies(db_path, to_time(at), options, check_signals);
     }
-    return to_list(anomalies);
+    return to_dicts<kAnomalyFields>(anomalies);
 }
 
 py::dict backtest(const std::string& db_path, std::optional<std::int64_t> from, std::int64_t to,
@@ -155,23 +147,20 @@ py::dict backtest(const std::string& db_path, std::optional<std::int64_t> from, 
     if (from) {
         query.from = to_time(*from);
     }
-    app::BacktestResult result;
+    BacktestResult result;
     {
         const py::gil_scoped_release released;
         result = app::backtest(db_path, query, options, check_signals);
     }
-    py::dict fields;
-    fields["rows"] = result.rows;
-    fields["warm_up_rows"] = result.warm_up_rows;
-    fields["skipped_rows"] = result.skipped_rows;
-    fields["skills"] = result.skills;
-    fields["episodes"] = to_list(result.episodes);
-    return fields;
+    return to_dict<kBacktest>(result);
 }
 
 }  // namespace
 
 void bind_anomaly(py::module_& module) {
+    add_entity<kAnomalyFields, Anomaly>();
+    add_entity<kEpisodeFields, ReportedEpisode>();
+    add_entity<kBacktest, BacktestResult>();
     module.def("is_valid_skill_name", &is_valid_skill_name, py::arg("name"), py::pos_only(),
                "Whether a skill name is valid; SKILL_NAME_RULE says when.");
     module.def("detect_anomalies", &detect, py::arg("db_path"), py::arg("at"), py::kw_only(), py::arg("threshold"),

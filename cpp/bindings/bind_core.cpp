@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "bindings.hpp"
+#include "entities.hpp"
 #include "session_buddy/app/server_command.hpp"
 #include "session_buddy/core/enum_names.hpp"
 #include "session_buddy/core/options.hpp"
@@ -20,24 +21,15 @@ constexpr EnumNames kKinds{std::array{
     EnumName{options::Kind::integer, "integer"}, EnumName{options::Kind::number, "number"},
     EnumName{options::Kind::duration, "duration"}, EnumName{options::Kind::choice, "choice"}}};
 
-py::list describe_options() {
-    py::list described;
-    for (const options::Option& option : options::table()) {
-        py::dict entry;
-        entry["name"] = py::str(option.name);
-        entry["group"] = py::str(option.group);
-        entry["kind"] = py::str(kKinds[option.kind]);
-        entry["flag"] = options::flag_of(option);
-        entry["variable"] = options::environment_of(option);
-        entry["range"] = options::range_of(option);
-        entry["default"] = py::cast(options::read(Config{}, option));
-        entry["security_critical"] = option.security_critical;
-        entry["cli_only"] = option.cli_only;
-        entry["help"] = py::str(option.help);
-        described.append(std::move(entry));
-    }
-    return described;
-}
+using options::Option;
+
+constexpr auto kOption =
+    entity("OptionDescription", "", field<"name">(&Option::name), field<"group">(&Option::group),
+           field<"kind">([](const Option& option) { return kKinds[option.kind]; }), field<"flag">(options::flag_of),
+           field<"variable">(options::environment_of), field<"range">(options::range_of),
+           field<"default">([](const Option& option) { return options::read(Config{}, option); }),
+           field<"security_critical">(&Option::security_critical), field<"cli_only">(&Option::cli_only),
+           field<"help">(&Option::help));
 
 py::dict configured_settings() {
     return settings_of(options::load({}, std::nullopt, options::Environment::from_process()).config);
@@ -46,6 +38,14 @@ py::dict configured_settings() {
 std::optional<std::int64_t> parse_timestamp_micros(std::string_view text) {
     const auto at = parse_timestamp(text);
     return at ? std::optional<std::int64_t>(at->time_since_epoch().count()) : std::nullopt;
+}
+
+py::list describe_entities() {
+    py::list described;
+    for (const Describe describe : described_entities()) {
+        described.append(describe());
+    }
+    return described;
 }
 
 int run_command(const std::vector<std::string>& arguments, const std::string& program) {
@@ -60,6 +60,11 @@ int run_command(const std::vector<std::string>& arguments, const std::string& pr
 
 }  // namespace
 
+std::vector<Describe>& described_entities() {
+    static std::vector<Describe> entities;
+    return entities;
+}
+
 py::dict settings_of(const Config& config) {
     py::dict values;
     for (const options::Option& option : options::table()) {
@@ -71,6 +76,7 @@ py::dict settings_of(const Config& config) {
 }
 
 void bind_core(py::module_& module) {
+    add_entity<kOption, Option>();
     module.def("parse_timestamp", &parse_timestamp_micros, py::arg("text"), py::pos_only(),
                "Microseconds since 1970-01-01T00:00:00Z of an ISO 8601 timestamp; None if it cannot be parsed.");
     module.def(
@@ -84,7 +90,9 @@ void bind_core(py::module_& module) {
             return duration ? std::optional<double>(duration->count()) : std::nullopt;
         },
         py::arg("text"), py::pos_only(), "Seconds of 2.5, 500ms, 5m, 1h or 7d; None if it cannot be parsed.");
-    module.def("options", &describe_options, "The table of options, in order.");
+    module.def("entities", &describe_entities,
+               "The field lists of the dicts of this module and of the APIs, as they are in types and schemas.");
+    module.def("options", [] { return to_dicts<kOption>(options::table()); }, "The table of options, in order.");
     module.def("configured_settings", &configured_settings,
                "The options of the class as a server would use them in this environment: variable, config file, "
                "default. Durations are seconds, secrets hidden. Raises ValueError.");

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "bindings.hpp"
+#include "entities.hpp"
 #include "session_buddy/storage/corrections.hpp"
 
 namespace session_buddy::bindings {
@@ -10,6 +11,12 @@ namespace {
 
 using storage::CorrectionOptions;
 using storage::CorrectionResult;
+
+constexpr auto kCorrection =
+    entity("Correction", "", field<"found">(&CorrectionResult::found),
+           field<"skill_name">(&CorrectionResult::skill_name), field<"invocations">(&CorrectionResult::invocations),
+           field<"pruned">(&CorrectionResult::pruned), field<"joined">(&CorrectionResult::merged),
+           field<"longest_lock_ms">(kLongestLockMs), field<"stopped">(&CorrectionResult::stopped));
 
 /// Runs `correct` without the GIL and returns its result as a dict.
 template <typename Correct>
@@ -24,20 +31,13 @@ py::dict run(bool dry_run, const py::object& progress, const Correct& correct) {
         };
         done = correct(options);
     }
-    py::dict fields;
-    fields["found"] = done.found;
-    fields["skill_name"] = to_str(done.skill_name);
-    fields["invocations"] = done.invocations;
-    fields["pruned"] = done.pruned;
-    fields["joined"] = done.merged;
-    fields["longest_lock_ms"] = std::chrono::duration<double, std::milli>(done.longest_lock).count();
-    fields["stopped"] = done.stopped;
-    return fields;
+    return to_dict<kCorrection>(done);
 }
 
 }  // namespace
 
 void bind_corrections(py::module_& module) {
+    add_entity<kCorrection, CorrectionResult>();
     module.def(
         "forget_skill",
         [](const std::string& db_path, const std::string& skill_name, bool dry_run, const py::object& progress) {

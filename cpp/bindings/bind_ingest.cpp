@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "bindings.hpp"
+#include "entities.hpp"
 #include "session_buddy/app/transcript_import.hpp"
 #include "session_buddy/app/transcript_watch.hpp"
 #include "session_buddy/core/clock.hpp"
@@ -24,6 +25,10 @@
 namespace session_buddy::bindings {
 namespace {
 
+using app::Coverage;
+using app::ImportSummary;
+using app::WatchReport;
+using ingest::TranscriptCounts;
 using Paths = std::vector<std::filesystem::path>;
 
 app::ImportProgressCallback to_callback(const py::object& progress) {
@@ -32,48 +37,40 @@ app::ImportProgressCallback to_callback(const py::object& progress) {
     };
 }
 
-py::list to_list(const std::vector<app::ImportProblem>& problems) {
-    py::list list;
-    for (const app::ImportProblem& problem : problems) {
-        py::dict entry;
-        entry["path"] = to_str(problem.path);
-        entry["reason"] = to_str(problem.reason);
-        list.append(std::move(entry));
-    }
-    return list;
-}
+constexpr auto kImportProblem =
+    entity("Problem", "", field<"path">(&app::ImportProblem::path), field<"reason">(&app::ImportProblem::reason));
 
-py::dict to_dict(const app::ImportSummary& summary) {
-    py::dict fields;
-    fields["files"] = summary.files;
-    fields["bytes"] = summary.bytes;
-    fields["lines"] = summary.counts.lines;
-    fields["unreadable_lines"] = summary.counts.unreadable_lines;
-    fields["incomplete_lines"] = summary.counts.incomplete_lines;
-    fields["progress_lines"] = summary.counts.progress_lines;
-    fields["other_lines"] = summary.counts.other_lines;
-    fields["foreign_files"] = summary.foreign_files;
-    fields["found"] = summary.counts.found;
-    fields["typed_commands"] = summary.counts.found_commands;
-    fields["recorded"] = summary.recorded;
-    fields["already_known"] = summary.already_known;
-    fields["unfinished"] = summary.counts.unfinished;
-    fields["replayed"] = summary.counts.replayed;
-    fields["without_time"] = summary.counts.without_time;
-    fields["bad_durations"] = summary.counts.bad_durations;
-    fields["results_without_use"] = summary.counts.results_without_use;
-    fields["found_by_skill"] = summary.found_by_skill;
-    fields["recorded_by_skill"] = summary.recorded_by_skill;
-    fields["problems"] = to_list(summary.problems);
-    fields["unreadable"] = to_list(summary.unreadable_lines);
-    fields["stopped"] = summary.stopped;
-    return fields;
-}
+template <auto kMember>
+constexpr auto kCount = within(&ImportSummary::counts, kMember);
+
+constexpr auto kImportSummary = entity(
+    "ImportSummary", "", field<"files">(&ImportSummary::files), field<"bytes">(&ImportSummary::bytes),
+    field<"lines">(kCount<&TranscriptCounts::lines>),
+    field<"unreadable_lines">(kCount<&TranscriptCounts::unreadable_lines>, "Not JSON, or longer than 64 MiB."),
+    field<"incomplete_lines">(kCount<&TranscriptCounts::incomplete_lines>,
+                              "Incomplete last lines, left for the next import."),
+    field<"progress_lines">(kCount<&TranscriptCounts::progress_lines>, "Duplicates of other lines."),
+    field<"other_lines">(kCount<&TranscriptCounts::other_lines>, "Lines of types without tool uses."),
+    field<"foreign_files">(&ImportSummary::foreign_files, "Of files: those without any line of a known agent."),
+    field<"found">(kCount<&TranscriptCounts::found>),
+    field<"typed_commands">(kCount<&TranscriptCounts::found_commands>, "Of found: slash commands typed by the user."),
+    field<"recorded">(&ImportSummary::recorded), field<"already_known">(&ImportSummary::already_known),
+    field<"unfinished">(kCount<&TranscriptCounts::unfinished>, "Tool uses without a result yet."),
+    field<"replayed">(kCount<&TranscriptCounts::replayed>, "Duplicates of a tool use read before."),
+    field<"without_time">(kCount<&TranscriptCounts::without_time>),
+    field<"bad_durations">(kCount<&TranscriptCounts::bad_durations>,
+                           "Invocations recorded without their invalid duration."),
+    field<"results_without_use">(kCount<&TranscriptCounts::results_without_use>),
+    field<"found_by_skill">(&ImportSummary::found_by_skill),
+    field<"recorded_by_skill">(&ImportSummary::recorded_by_skill),
+    field<"problems", &kImportProblem>(&ImportSummary::problems),
+    field<"unreadable", &kImportProblem>(&ImportSummary::unreadable_lines, "The first 20 of unreadable_lines."),
+    field<"stopped">(&ImportSummary::stopped));
 
 py::dict import_transcripts(const Paths& paths, const std::string& db_path, double busy_timeout,
                             const py::object& progress, const std::string& tools) {
     const ingest::SkillNamer namer(parse_tool_rules(tools));
-    app::ImportSummary summary;
+    ImportSummary summary;
     {
         const py::gil_scoped_release released;
         std::optional<storage::EventStore> store;
@@ -84,11 +81,11 @@ py::dict import_transcripts(const Paths& paths, const std::string& db_path, doub
         };
         summary = app::import_transcripts(paths, open, namer, to_callback(progress));
     }
-    return to_dict(summary);
+    return to_dict<kImportSummary>(summary);
 }
 
 py::tuple load_transcripts(const Paths& paths, const py::object& progress) {
-    app::ImportSummary summary;
+    ImportSummary summary;
     std::vector<ingest::TranscriptInvocation> invocations;
     {
         const py::gil_scoped_release released;
@@ -103,7 +100,7 @@ py::tuple load_transcripts(const Paths& paths, const py::object& progress) {
                            invocation.completed, invocation.duration_seconds,
                            invocation.error_type.empty() ? py::object(py::none()) : to_str(invocation.error_type));
     }
-    return py::make_tuple(std::move(list), to_dict(summary));
+    return py::make_tuple(std::move(list), to_dict<kImportSummary>(summary));
 }
 
 using ReportKind = app::WatchReport::Kind;
@@ -113,20 +110,24 @@ constexpr EnumNames kReportKinds{
                EnumName{ReportKind::database_back, "database_back"},
                EnumName{ReportKind::database_replaced, "database_replaced"}, EnumName{ReportKind::ended, "ended"}}};
 
-py::dict to_dict(const app::WatchReport& report) {
-    py::dict fields;
-    fields["event"] = kReportKinds[report.kind];
-    fields["runs"] = report.coverage.runs;
-    fields["hooks_saw"] = report.coverage.hooks_saw;
-    fields["recovered"] = report.coverage.recovered;
-    fields["files"] = report.files;
-    fields["bytes"] = report.bytes;
-    fields["unreadable_lines"] = report.unreadable_lines;
-    fields["unfinished"] = report.unfinished;
-    fields["path"] = report.path.empty() ? py::object(py::none()) : to_str(report.path);
-    fields["reason"] = report.reason.empty() ? py::object(py::none()) : to_str(report.reason);
-    return fields;
-}
+template <auto kMember>
+constexpr auto kNoneIfEmpty = [](const WatchReport& report) {
+    const std::string& text = report.*kMember;
+    return text.empty() ? std::nullopt : std::optional(text);
+};
+
+constexpr auto kWatchReport = entity(
+    "WatchReport", "", field<"event">([](const WatchReport& report) { return kReportKinds[report.kind]; }),
+    field<"runs">(within(&WatchReport::coverage, &Coverage::runs),
+                  "Invocations read from transcripts for the first time."),
+    field<"hooks_saw">(within(&WatchReport::coverage, &Coverage::hooks_saw), "Of runs: already recorded by hooks."),
+    field<"recovered">(within(&WatchReport::coverage, &Coverage::recovered),
+                       "Of runs: recorded by the watch, because no other source had."),
+    field<"files">(&WatchReport::files, "Being followed."),
+    field<"bytes">(&WatchReport::bytes, "Read since the start."),
+    field<"unreadable_lines">(&WatchReport::unreadable_lines),
+    field<"unfinished">(&WatchReport::unfinished, "Tool uses without a result yet."),
+    field<"path">(kNoneIfEmpty<&WatchReport::path>), field<"reason">(kNoneIfEmpty<&WatchReport::reason>));
 
 /// Exceptions of the callbacks or of a signal handler end the watch.
 void watch_transcripts(const Paths& paths, const std::string& db_path, const py::function& report,
@@ -136,7 +137,7 @@ void watch_transcripts(const Paths& paths, const std::string& db_path, const py:
     app::WatchCallbacks callbacks;
     callbacks.report = [&report](const app::WatchReport& watched) {
         const py::gil_scoped_acquire acquired;
-        report(to_dict(watched));
+        report(to_dict<kWatchReport>(watched));
     };
     callbacks.should_continue = [&go_on] {
         const py::gil_scoped_acquire acquired;
@@ -180,6 +181,9 @@ py::object name_for_command(const std::vector<std::string>& words, const std::st
 }  // namespace
 
 void bind_ingest(py::module_& module) {
+    add_entity<kImportProblem, app::ImportProblem>();
+    add_entity<kImportSummary, ImportSummary>();
+    add_entity<kWatchReport, WatchReport>();
     module.def("transcript_roots", &app::default_transcript_roots, py::kw_only(), py::arg("also_missing") = false,
                "The directories in which agents store transcripts: those that exist, or all.");
     module.attr("TRANSCRIPT_AGENTS") = ingest::transcript_agents();

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "bindings.hpp"
+#include "entities.hpp"
+#include "invocation_fields.hpp"
 #include "session_buddy/core/timestamp.hpp"
 #include "session_buddy/storage/skills_queries.hpp"
 #include "session_buddy/storage/skills_store.hpp"
@@ -21,92 +23,60 @@ using storage::InvocationFilter;
 using Text = std::optional<std::string>;
 using Micros = std::optional<std::int64_t>;
 
-py::object optional_time(const std::optional<TimePoint>& moment) {
-    return moment ? py::object(to_str(format_precise_timestamp(*moment))) : py::object(py::none());
-}
-
 std::optional<TimePoint> to_moment(const Micros& micros) {
     return micros ? std::optional<TimePoint>(TimePoint{std::chrono::microseconds(*micros)}) : std::nullopt;
 }
 
-py::dict to_python(const storage::StoredInvocation& stored) {
-    const storage::InvocationRecord& row = stored.record;
-    py::dict fields;
-    fields["id"] = stored.id;
-    fields["skill_name"] = to_str(row.skill_name);
-    fields["invoked_at"] = to_str(row.invoked_at);
-    fields["session_id"] = to_str(row.session_id);
-    fields["workflow_path"] = optional_str(row.workflow_path);
-    fields["completed"] = row.completed;
-    fields["duration_seconds"] = row.duration_seconds;
-    fields["user_query"] = optional_str(row.user_query);
-    fields["alternatives_considered"] = optional_str(row.alternatives_considered);
-    fields["selection_rank"] = row.selection_rank;
-    fields["follow_up_actions"] = optional_str(row.follow_up_actions);
-    fields["error_type"] = optional_str(row.error_type);
-    fields["embedding"] =
-        row.embedding
-            ? py::object(py::bytes(reinterpret_cast<const char*>(row.embedding->data()), row.embedding->size()))
-            : py::object(py::none());
-    fields["workflow_phase"] = optional_str(row.workflow_phase);
-    fields["workflow_step_id"] = optional_str(row.workflow_step_id);
-    return fields;
-}
+using storage::HourlyAggregate;
+using storage::InvocationRecord;
+using storage::PhaseEffectiveness;
+using storage::SessionSummary;
+using storage::StoredInvocation;
 
-py::dict to_python(const storage::SessionSummary& summary) {
-    py::dict skills;
-    for (const auto& [name, count] : summary.skills) {
-        skills[to_str(name)] = count;
-    }
-    py::dict fields;
-    fields["session_id"] = to_str(summary.session_id);
-    fields["unique_skills"] = summary.unique_skills;
-    fields["total_invocations"] = summary.total_invocations;
-    fields["completed_count"] = summary.completed_count;
-    fields["abandoned_count"] = summary.abandoned_count;
-    fields["total_duration_seconds"] = summary.total_duration_seconds;
-    fields["first_skill_at"] = optional_time(summary.first_skill_at);
-    fields["last_skill_at"] = optional_time(summary.last_skill_at);
-    fields["skills"] = std::move(skills);
-    return fields;
-}
+/// A time with its microseconds, if it has any.
+template <auto kMember>
+constexpr auto kPrecise = [](const SessionSummary& summary) {
+    const std::optional<TimePoint>& at = summary.*kMember;
+    return at ? std::optional(format_precise_timestamp(*at)) : std::nullopt;
+};
 
-py::dict to_python(const storage::HourlyAggregate& row) {
-    py::dict fields;
-    fields["skill_name"] = to_str(row.skill_name);
-    fields["timestamp"] = to_str(format_timestamp(row.hour));
-    fields["invocation_count"] = row.invocation_count;
-    fields["completed_count"] = row.completed_count;
-    fields["completion_rate"] = row.completion_rate;
-    fields["avg_duration_seconds"] = row.avg_duration_seconds;
-    fields["unique_sessions"] = row.unique_sessions;
-    return fields;
-}
+constexpr auto kStoredInvocation =
+    entity("StoredInvocation", "",
+           std::tuple_cat(std::tuple{field<"id">(&StoredInvocation::id)},
+                          within_all(&StoredInvocation::record, kInvocationRecord.fields)));
 
-py::dict to_python(const storage::PhaseEffectiveness& row) {
-    py::dict fields;
-    fields["skill_name"] = to_str(row.skill_name);
-    fields["workflow_phase"] = to_str(row.workflow_phase);
-    fields["total_invocations"] = row.total_invocations;
-    fields["completed_count"] = row.completed_count;
-    fields["abandoned_count"] = row.abandoned_count;
-    fields["timed_count"] = row.timed_count;
-    fields["total_duration_seconds"] = row.total_duration_seconds;
-    fields["avg_duration_seconds"] = row.avg_duration_seconds;
-    fields["avg_completion_time"] = row.avg_completion_time;
-    fields["completion_rate"] = row.completion_rate;
-    return fields;
-}
+constexpr auto kSessionSummary = entity("SessionSummary", "", field<"session_id">(&SessionSummary::session_id),
+                                        field<"unique_skills">(&SessionSummary::unique_skills),
+                                        field<"total_invocations">(&SessionSummary::total_invocations),
+                                        field<"completed_count">(&SessionSummary::completed_count),
+                                        field<"abandoned_count">(&SessionSummary::abandoned_count),
+                                        field<"total_duration_seconds">(&SessionSummary::total_duration_seconds),
+                                        field<"first_skill_at">(kPrecise<&SessionSummary::first_skill_at>),
+                                        field<"last_skill_at">(kPrecise<&SessionSummary::last_skill_at>),
+                                        field<"skills">(&SessionSummary::skills, "Name → invocations."));
 
-py::tuple to_python(const storage::ErrorCount& row) {
-    return py::make_tuple(to_str(row.error_type), row.count);
-}
+constexpr auto kHourlyAggregate =
+    entity("HourlyAggregate", "", field<"skill_name">(&HourlyAggregate::skill_name),
+           field<"timestamp">(&HourlyAggregate::hour, "The beginning of the hour, UTC."),
+           field<"invocation_count">(&HourlyAggregate::invocation_count),
+           field<"completed_count">(&HourlyAggregate::completed_count),
+           field<"completion_rate">(&HourlyAggregate::completion_rate, "0 to 1, as in the table."),
+           field<"avg_duration_seconds">(&HourlyAggregate::avg_duration_seconds,
+                                         "Mean over completed invocations with a duration."),
+           field<"unique_sessions">(&HourlyAggregate::unique_sessions));
 
-template <typename Query>
-auto without_gil(Query query) {
-    const py::gil_scoped_release released;
-    return query();
-}
+constexpr auto kPhaseEffectiveness =
+    entity("PhaseEffectiveness", "", field<"skill_name">(&PhaseEffectiveness::skill_name),
+           field<"workflow_phase">(&PhaseEffectiveness::workflow_phase),
+           field<"total_invocations">(&PhaseEffectiveness::total_invocations),
+           field<"completed_count">(&PhaseEffectiveness::completed_count),
+           field<"abandoned_count">(&PhaseEffectiveness::abandoned_count),
+           field<"timed_count">(&PhaseEffectiveness::timed_count, "Invocations with a duration."),
+           field<"total_duration_seconds">(&PhaseEffectiveness::total_duration_seconds),
+           field<"avg_duration_seconds">(&PhaseEffectiveness::avg_duration_seconds,
+                                         "Mean over all invocations with a duration."),
+           field<"avg_completion_time">(&PhaseEffectiveness::avg_completion_time, "Mean over the completed ones."),
+           field<"completion_rate">(&PhaseEffectiveness::completion_rate, "0 to 100, as in the view."));
 
 // Wraps storage::SkillsQueries: everything that may wait for the database releases the GIL.
 class Queries {
@@ -115,39 +85,30 @@ class Queries {
         : store_(std::move(store)), queries_(store_->queries()) {}
 
     py::object invocation(std::int64_t id) {
-        return converted(without_gil([&] { return queries_.invocation(id); }));
+        return to_object<kStoredInvocation>(without_gil([&] { return queries_.invocation(id); }));
     }
     py::object session_summary(const std::string& session_id) {
-        return converted(without_gil([&] { return queries_.session_summary(session_id); }));
+        return to_object<kSessionSummary>(without_gil([&] { return queries_.session_summary(session_id); }));
     }
     py::list invocations(const InvocationFilter& filter, bool newest_first, std::int64_t limit) {
         const auto order = newest_first ? storage::TimeOrder::newest_first : storage::TimeOrder::oldest_first;
-        return to_list(without_gil([&] { return queries_.invocations(filter, order, limit); }));
+        return to_dicts<kStoredInvocation>(without_gil([&] { return queries_.invocations(filter, order, limit); }));
     }
     py::list hourly_aggregates(const InvocationFilter& filter, std::int64_t limit) {
-        return to_list(without_gil([&] { return queries_.hourly_aggregates(filter, limit); }));
+        return to_dicts<kHourlyAggregate>(without_gil([&] { return queries_.hourly_aggregates(filter, limit); }));
     }
     py::list phase_effectiveness(const InvocationFilter& filter, std::int64_t limit) {
-        return to_list(without_gil([&] { return queries_.phase_effectiveness(filter, limit); }));
+        return to_dicts<kPhaseEffectiveness>(without_gil([&] { return queries_.phase_effectiveness(filter, limit); }));
     }
     py::list error_counts(const InvocationFilter& filter, std::int64_t limit) {
-        return to_list(without_gil([&] { return queries_.error_counts(filter, limit); }));
+        py::list counts;
+        for (const auto& [error_type, count] : without_gil([&] { return queries_.error_counts(filter, limit); })) {
+            counts.append(py::make_tuple(to_str(error_type), count));
+        }
+        return counts;
     }
 
   private:
-    template <typename Row>
-    static py::object converted(const std::optional<Row>& row) {
-        return row ? py::object(to_python(*row)) : py::object(py::none());
-    }
-    template <typename Row>
-    static py::list to_list(const std::vector<Row>& rows) {
-        py::list list;
-        for (const Row& row : rows) {
-            list.append(to_python(row));
-        }
-        return list;
-    }
-
     std::shared_ptr<storage::SkillsStore> store_;
     storage::SkillsQueries& queries_;
 };
@@ -172,6 +133,10 @@ py::object make_queries(std::shared_ptr<storage::SkillsStore> store) {
 }
 
 void bind_queries(py::module_& module) {
+    add_entity<kStoredInvocation, StoredInvocation>();
+    add_entity<kSessionSummary, SessionSummary>();
+    add_entity<kHourlyAggregate, HourlyAggregate>();
+    add_entity<kPhaseEffectiveness, PhaseEffectiveness>();
     py::class_<InvocationFilter>(module, "InvocationFilter", "Filters invocations; times in microseconds since 1970.")
         .def(py::init(&make_filter), py::kw_only(), py::arg("skill_name") = py::none(),
              py::arg("session_id") = py::none(), py::arg("workflow_phase") = py::none(),

@@ -13,111 +13,47 @@
 
 #include "arguments.hpp"
 #include "bindings.hpp"
+#include "entities.hpp"
 #include "session_buddy/app/real_time_server.hpp"
 #include "session_buddy/core/options.hpp"
 #include "session_buddy/core/timestamp.hpp"
+#include "session_buddy/protocol/entities.hpp"
 
 namespace session_buddy::bindings {
 namespace {
 
 using ServerPtr = std::shared_ptr<app::RealTimeServer>;
 
+constexpr auto kDatabaseHealth = entity(
+    "DatabaseHealth", "Whether the last cycle could read the database.", field<"readable">(&DatabaseHealth::readable),
+    field<"reason">(&DatabaseHealth::reason, "A short sentence; empty if readable."));
+
 py::list top_skills(const Snapshot& snapshot) {
     py::list skills;
     for (const std::uint32_t index : snapshot.skills->top()) {
-        const SkillMetrics& skill = snapshot.skills->at(index);
-        py::dict entry;
-        entry["skill_name"] = to_str(skill.skill_name);
-        entry["invocation_count"] = skill.window.invocation_count;
-        entry["completed_count"] = skill.window.completed_count;
-        entry["avg_duration"] = skill.window.avg_duration_seconds;
-        entry["last_invocation_at"] = format_timestamp(skill.window.last_invocation_at);
-        skills.append(std::move(entry));
+        skills.append(to_dict<protocol::kTopSkill>(snapshot.skills->at(index)));
     }
     return skills;
 }
 
-py::dict details_of(const Anomaly& anomaly) {
-    py::list errors;
-    for (const auto& [error_type, count] : anomaly.common_errors) {
-        py::dict entry;
-        entry["error_type"] = to_str(error_type);
-        entry["count"] = count;
-        errors.append(std::move(entry));
-    }
-    py::dict details;
-    details["baseline_samples"] = anomaly.baseline_samples;
-    details["observed_samples"] = anomaly.observed_samples;
-    details["z_score"] = anomaly.z_score;
-    details["tail_probability"] = anomaly.tail_probability;
-    details["since"] = format_timestamp(anomaly.since);
-    details["common_errors"] = std::move(errors);
-    return details;
-}
-
-py::list anomalies(const Snapshot& snapshot) {
-    py::list found;
-    for (const Anomaly& anomaly : *snapshot.anomalies) {
-        py::dict entry;
-        entry["skill_name"] = to_str(anomaly.skill_name);
-        entry["anomaly_type"] = py::str(to_string(anomaly.type));
-        entry["baseline_value"] = anomaly.baseline_value;
-        entry["observed_value"] = anomaly.observed_value;
-        entry["deviation_score"] = anomaly.deviation_score;
-        entry["details"] = details_of(anomaly);
-        found.append(std::move(entry));
-    }
-    return found;
-}
-
-py::list sessions(const Snapshot& snapshot) {
-    py::list active;
-    for (const SessionMetrics& session : *snapshot.sessions) {
-        py::dict entry;
-        entry["session_id"] = to_str(session.session_id);
-        entry["first_activity_at"] = format_timestamp(session.first_activity_at);
-        entry["last_activity_at"] = format_timestamp(session.last_activity_at);
-        entry["invocations"] = session.invocations;
-        entry["completed"] = session.completed;
-        entry["distinct_skills"] = session.distinct_skills;
-        active.append(std::move(entry));
-    }
-    return active;
-}
-
 // The message `metrics_update` of the WebSocket API, with additional members for embedding programs.
-py::dict to_dict(const Snapshot& snapshot) {
+py::dict snapshot_dict(const Snapshot& snapshot) {
     py::dict data;
     data["top_skills"] = top_skills(snapshot);
-    data["anomalies"] = anomalies(snapshot);
-    py::dict database;
-    database["readable"] = snapshot.database.readable;
-    database["reason"] = to_str(snapshot.database.reason);
+    data["anomalies"] = to_dicts<protocol::kAnomaly>(*snapshot.anomalies);
     py::dict fields;
     fields["type"] = "metrics_update";
     fields["timestamp"] = format_timestamp(snapshot.at);
     fields["data"] = std::move(data);
     fields["sequence"] = snapshot.sequence;
-    fields["sessions"] = sessions(snapshot);
-    fields["database"] = std::move(database);
+    fields["sessions"] = to_dicts<protocol::kActiveSession>(*snapshot.sessions);
+    fields["database"] = to_dict<kDatabaseHealth>(snapshot.database);
     return fields;
 }
 
 py::object metrics_of(const Snapshot& snapshot, const std::string& skill_name) {
     const SkillMetrics* skill = snapshot.skills->find(skill_name);
-    if (skill == nullptr) {
-        return py::none();
-    }
-    const LifetimeMetrics& lifetime = skill->lifetime;
-    py::dict fields;
-    fields["skill_name"] = to_str(skill->skill_name);
-    fields["total_invocations"] = lifetime.total_invocations;
-    fields["completion_rate"] = lifetime.completion_rate();
-    fields["avg_duration_seconds"] = lifetime.avg_duration_seconds;
-    fields["last_invocation_at"] = lifetime.last_invocation_at
-                                       ? py::object(py::str(format_timestamp(*lifetime.last_invocation_at)))
-                                       : py::object(py::none());
-    return fields;
+    return skill == nullptr ? py::object(py::none()) : py::object(to_dict<protocol::kSkillSummary>(*skill));
 }
 
 options::Value to_value(const options::Option& option, py::handle value) {
@@ -195,7 +131,7 @@ class Server {
     void reload() { server_->reload(); }
     [[nodiscard]] std::uint16_t port() const { return server_->port(); }
     [[nodiscard]] std::vector<std::string> endpoints() const { return server_->endpoints(); }
-    [[nodiscard]] py::dict snapshot() const { return to_dict(*server_->latest()); }
+    [[nodiscard]] py::dict snapshot() const { return snapshot_dict(*server_->latest()); }
     [[nodiscard]] py::object metrics(const std::string& skill_name) const {
         return metrics_of(*server_->latest(), skill_name);
     }
@@ -298,8 +234,22 @@ class SnapshotFeed {
 }  // namespace
 
 void bind_server(py::module_& module) {
+    add_entity<protocol::kTopSkill, SkillMetrics>();
+    add_entity<protocol::kErrorCount, std::pair<std::string, std::int64_t>>();
+    add_entity<protocol::kAnomalyDetails, Anomaly>();
+    add_entity<protocol::kAnomaly, Anomaly>();
+    add_entity<protocol::kActiveSession, SessionMetrics>();
+    add_entity<protocol::kSkillSummary, SkillMetrics>();
+    add_entity<kDatabaseHealth, DatabaseHealth>();
+    add_entity<protocol::kWindow, WindowMetrics>();
+    add_entity<protocol::kLifetime, LifetimeMetrics>();
+    add_entity<protocol::kOpenAnomaly, Anomaly>();
+    add_entity<protocol::kPhase, PhaseCount>();
+    add_entity<protocol::kPoint, protocol::SeriesItem>();
+    add_entity<protocol::kEpisode, protocol::EpisodeItem>();
+    module.def("skill_sorts", &names_of<protocol::kSkillSorts>, "The sort keys of GET /api/v1/skills.");
     py::class_<SnapshotHandle>(module, "Snapshot", "An immutable published state.")
-        .def("to_dict", [](const SnapshotHandle& handle) { return to_dict(*handle.snapshot); });
+        .def("to_dict", [](const SnapshotHandle& handle) { return snapshot_dict(*handle.snapshot); });
 
     py::class_<Server>(module, "RealTimeServer", "The native server; start() and stop() block and are thread-safe.")
         .def(py::init<const py::dict&>(), py::arg("settings"))

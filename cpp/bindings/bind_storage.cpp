@@ -9,9 +9,11 @@
 
 #include "arguments.hpp"
 #include "bindings.hpp"
+#include "entities.hpp"
+#include "invocation_fields.hpp"
 #include "session_buddy/core/clock.hpp"
 #include "session_buddy/core/enum_names.hpp"
-#include "session_buddy/core/timestamp.hpp"
+#include "session_buddy/protocol/entities.hpp"
 #include "session_buddy/storage/error.hpp"
 #include "session_buddy/storage/skills_store.hpp"
 
@@ -86,14 +88,6 @@ std::optional<std::string> text_of(const py::dict& fields, const char* name) {
     return value ? std::optional(to_text(name, *value)) : std::nullopt;
 }
 
-std::string required_text(const py::dict& fields, const char* name) {
-    auto text = text_of(fields, name);
-    if (!text) {
-        throw py::type_error(std::string(name) + " is required");
-    }
-    return *std::move(text);
-}
-
 std::optional<double> number_of(const py::dict& fields, const char* name) {
     const auto value = field_of(fields, name);
     return value ? std::optional(to_number(name, *value)) : std::nullopt;
@@ -109,63 +103,65 @@ std::optional<std::int64_t> integer_of(const py::dict& fields, const char* name)
     return number;
 }
 
+// One overload for each type of a field; they throw TypeError or ValueError with the name.
+void read(const py::dict& fields, const char* name, std::string& into) {
+    auto text = text_of(fields, name);
+    if (!text) {
+        throw py::type_error(std::string(name) + " is required");
+    }
+    into = *std::move(text);
+}
+
+void read(const py::dict& fields, const char* name, bool& into) {
+    if (const auto value = field_of(fields, name)) {
+        into = to_bool(name, *value);
+    }
+}
+
+void read(const py::dict& fields, const char* name, std::optional<std::string>& into) {
+    into = text_of(fields, name);
+}
+
+void read(const py::dict& fields, const char* name, std::optional<double>& into) {
+    into = number_of(fields, name);
+}
+
+void read(const py::dict& fields, const char* name, std::optional<std::int64_t>& into) {
+    into = integer_of(fields, name);
+}
+
+void read(const py::dict& fields, const char* name, std::optional<Bytes>& into) {
+    if (const auto value = field_of(fields, name)) {
+        if (!py::isinstance<py::bytes>(*value)) {
+            wrong_type(name, "bytes", *value);
+        }
+        const std::string_view view = py::reinterpret_borrow<py::bytes>(*value);
+        into.emplace(view.begin(), view.end());
+    }
+}
+
 InvocationRecord to_record(const py::dict& fields) {
     InvocationRecord record;
-    record.skill_name = required_text(fields, "skill_name");
-    record.invoked_at = required_text(fields, "invoked_at");
-    record.session_id = required_text(fields, "session_id");
-    if (const auto completed = field_of(fields, "completed")) {
-        record.completed = to_bool("completed", *completed);
-    }
-    record.duration_seconds = number_of(fields, "duration_seconds");
-    record.workflow_path = text_of(fields, "workflow_path");
-    record.user_query = text_of(fields, "user_query");
-    record.alternatives_considered = text_of(fields, "alternatives_considered");
-    record.selection_rank = integer_of(fields, "selection_rank");
-    record.follow_up_actions = text_of(fields, "follow_up_actions");
-    record.error_type = text_of(fields, "error_type");
-    record.workflow_phase = text_of(fields, "workflow_phase");
-    record.workflow_step_id = text_of(fields, "workflow_step_id");
-    if (const auto embedding = field_of(fields, "embedding")) {
-        if (!py::isinstance<py::bytes>(*embedding)) {
-            wrong_type("embedding", "bytes", *embedding);
-        }
-        const auto bytes = py::reinterpret_borrow<py::bytes>(*embedding);
-        const std::string_view view = bytes;
-        record.embedding.emplace(view.begin(), view.end());
-    }
+    for_each_field<kInvocationRecord>([&](const auto& field) { read(fields, field.name.data(), record.*field.get); });
     return record;
 }
 
-py::dict to_dict(const storage::SkillMetricsRow& row) {
-    py::dict fields;
-    fields["skill_name"] = to_str(row.skill_name);
-    fields["total_invocations"] = row.total_invocations;
-    fields["completed_invocations"] = row.completed_invocations;
-    fields["abandoned_invocations"] = row.abandoned_invocations;
-    fields["total_duration_seconds"] = row.total_duration_seconds;
-    fields["workflow_paths"] = to_str(row.workflow_paths);
-    fields["common_errors"] = to_str(row.common_errors);
-    fields["follow_up_actions"] = to_str(row.follow_up_actions);
-    fields["avg_selection_rank"] = row.avg_selection_rank;
-    fields["recommendation_success_rate"] = row.recommendation_success_rate;
-    fields["first_invoked"] = optional_str(row.first_invoked);
-    fields["last_invoked"] = optional_str(row.last_invoked);
-    fields["completion_rate"] = row.completion_rate;
-    fields["avg_duration_seconds"] = row.avg_duration_seconds;
-    fields["updated_at"] = to_str(row.updated_at);
-    return fields;
-}
+using storage::SkillMetricsRow;
 
-py::dict to_dict(const storage::RealTimeRow& row) {
-    py::dict fields;
-    fields["skill_name"] = to_str(row.skill_name);
-    fields["invocation_count"] = row.invocation_count;
-    fields["completed_count"] = row.completed_count;
-    fields["avg_duration"] = row.avg_duration;
-    fields["last_invocation_at"] = format_timestamp(row.last_invocation_at);
-    return fields;
-}
+constexpr auto kSkillMetrics = entity(
+    "SkillMetricsRow", "", field<"skill_name">(&SkillMetricsRow::skill_name),
+    field<"total_invocations">(&SkillMetricsRow::total_invocations),
+    field<"completed_invocations">(&SkillMetricsRow::completed_invocations),
+    field<"abandoned_invocations">(&SkillMetricsRow::abandoned_invocations),
+    field<"total_duration_seconds">(&SkillMetricsRow::total_duration_seconds),
+    field<"workflow_paths">(&SkillMetricsRow::workflow_paths), field<"common_errors">(&SkillMetricsRow::common_errors),
+    field<"follow_up_actions">(&SkillMetricsRow::follow_up_actions),
+    field<"avg_selection_rank">(&SkillMetricsRow::avg_selection_rank),
+    field<"recommendation_success_rate">(&SkillMetricsRow::recommendation_success_rate),
+    field<"first_invoked">(&SkillMetricsRow::first_invoked), field<"last_invoked">(&SkillMetricsRow::last_invoked),
+    field<"completion_rate">(&SkillMetricsRow::completion_rate),
+    field<"avg_duration_seconds">(&SkillMetricsRow::avg_duration_seconds),
+    field<"updated_at">(&SkillMetricsRow::updated_at));
 
 // Wraps SkillsStore: everything that may wait for the database releases the GIL.
 class Store {
@@ -200,21 +196,17 @@ class Store {
     }
 
     py::object metrics(const std::string& skill_name) {
-        std::optional<storage::SkillMetricsRow> row;
-        {
-            const py::gil_scoped_release released;
-            row = store_->metrics(skill_name);
-        }
-        return row ? py::object(to_dict(*row)) : py::object(py::none());
+        return to_object<kSkillMetrics>(without_gil([&] { return store_->metrics(skill_name); }));
     }
 
     py::list all_metrics(std::int64_t limit) {
-        return to_list([&] { return store_->all_metrics(limit); });
+        return to_dicts<kSkillMetrics>(without_gil([&] { return store_->all_metrics(limit); }));
     }
 
     py::list real_time_metrics(std::int64_t limit, double window_seconds) {
         const std::chrono::microseconds window(std::llround(window_seconds * 1e6));
-        return to_list([&] { return store_->real_time_metrics(limit, window, SystemClock().now()); });
+        return to_dicts<protocol::kTopSkill>(
+            without_gil([&] { return store_->real_time_metrics(limit, window, SystemClock().now()); }));
     }
 
     py::object queries() { return make_queries(store_); }
@@ -222,26 +214,13 @@ class Store {
     void close() { store_->close(); }
 
   private:
-    template <typename Query>
-    static py::list to_list(Query query) {
-        decltype(query()) rows;
-        {
-            const py::gil_scoped_release released;
-            rows = query();
-        }
-        py::list converted;
-        for (const auto& row : rows) {
-            converted.append(to_dict(row));
-        }
-        return converted;
-    }
-
     std::shared_ptr<storage::SkillsStore> store_;
 };
 
 }  // namespace
 
 void bind_storage(py::module_& module) {
+    add_entity<kSkillMetrics, SkillMetricsRow>();
     const auto builtin = [](PyObject* type) { return py::reinterpret_borrow<py::object>(type); };
     exception_types.base = add_exception(
         module, "StorageError",

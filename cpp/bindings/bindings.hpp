@@ -32,7 +32,13 @@ void bind_server(py::module_& module);
 
 /// A Python str from text that may not be valid UTF-8: invalid bytes become U+FFFD.
 [[nodiscard]] py::str to_str(std::string_view text);
-[[nodiscard]] py::object optional_str(const std::optional<std::string>& text);  ///< None for nullopt
+
+/// The result of a call that may block.
+template <typename Call>
+auto without_gil(Call call) {
+    const py::gil_scoped_release released;
+    return call();
+}
 
 /// Reports progress from work that runs without the GIL: acquires the GIL, runs pending signal handlers first (they may
 /// change what `progress` returns), and calls `progress(done, total)` unless it is None. Exceptions of either propagate

@@ -21,10 +21,6 @@ py::str to_str(std::string_view text) {
     return py::reinterpret_steal<py::str>(decoded);
 }
 
-py::object optional_str(const std::optional<std::string>& text) {
-    return text ? py::object(to_str(*text)) : py::object(py::none());
-}
-
 bool report_progress(const py::object& progress, std::uint64_t done, std::uint64_t total) {
     const py::gil_scoped_acquire acquired;
     if (PyErr_CheckSignals() != 0) {

@@ -8,6 +8,15 @@ from session_buddy.realtime import types as realtime_types
 
 __version__: str
 
+_Row = dict[str, Any]  # the fields of the dataclass that is made from it
+
+MAX_DURATION_SECONDS: float
+DURATION_RULE: str
+SKILL_NAME_RULE: str
+TRANSCRIPT_AGENTS: str
+TRANSCRIPT_FOLDERS: str
+
+# <fields OptionDescription SkillMetricsRow>
 class OptionDescription(TypedDict):
     name: str
     group: str
@@ -37,73 +46,22 @@ class SkillMetricsRow(TypedDict):
     avg_duration_seconds: float | None
     updated_at: str
 
-class StoredInvocationRow(TypedDict):
-    id: int
-    skill_name: str
-    invoked_at: str
-    session_id: str
-    workflow_path: str | None
-    completed: bool
-    duration_seconds: float | None
-    user_query: str | None
-    alternatives_considered: str | None
-    selection_rank: int | None
-    follow_up_actions: str | None
-    error_type: str | None
-    embedding: bytes | None
-    workflow_phase: str | None
-    workflow_step_id: str | None
+# </fields>
 
-class SessionSummaryRow(TypedDict):
-    session_id: str
-    unique_skills: int
-    total_invocations: int
-    completed_count: int
-    abandoned_count: int
-    total_duration_seconds: float
-    first_skill_at: str | None
-    last_skill_at: str | None
-    skills: dict[str, int]
-
-class HourlyAggregateRow(TypedDict):
-    skill_name: str
-    timestamp: str
-    invocation_count: int
-    completed_count: int
-    completion_rate: float
-    avg_duration_seconds: float | None
-    unique_sessions: int
-
-class PhaseEffectivenessRow(TypedDict):
-    skill_name: str
-    workflow_phase: str
-    total_invocations: int
-    completed_count: int
-    abandoned_count: int
-    timed_count: int
-    total_duration_seconds: float
-    avg_duration_seconds: float | None
-    avg_completion_time: float | None
-    completion_rate: float
-
-class DetectorSettings(TypedDict):
-    threshold: float
-    baseline_window: float
-    observation_window: float
-    min_samples: int
-
+# <fields AnomalyFields EpisodeFields BacktestFields PruneSummary Correction>
 class AnomalyFields(TypedDict):
     skill_name: str
     anomaly_type: str
+    # value of the baseline: a completion rate from 0 to 1, for pattern_shift a duration in seconds
     baseline_value: float
-    observed_value: float
-    deviation_score: float
+    observed_value: float  # value of the observation, in the same unit
+    deviation_score: float  # absolute z-score of the deviation, at or above the threshold
     baseline_samples: int
     observed_samples: int
     z_score: float
     tail_probability: float
     since: int
-    common_errors: list[tuple[str, int]]
+    common_errors: list[realtime_types.ErrorCount]
 
 class EpisodeFields(TypedDict):
     skill_name: str
@@ -134,12 +92,6 @@ class PruneSummary(TypedDict):
     longest_lock_ms: float
     stopped: bool
 
-MAX_DURATION_SECONDS: float
-DURATION_RULE: str
-SKILL_NAME_RULE: str
-TRANSCRIPT_AGENTS: str
-TRANSCRIPT_FOLDERS: str
-
 class Correction(TypedDict):
     found: bool
     skill_name: str
@@ -148,6 +100,30 @@ class Correction(TypedDict):
     joined: int
     longest_lock_ms: float
     stopped: bool
+
+# </fields>
+
+class DetectorSettings(TypedDict):
+    threshold: float
+    baseline_window: float
+    observation_window: float
+    min_samples: int
+
+class FieldDescription(TypedDict):
+    name: str
+    type: str  # a Python type, or "time"; "str" for entities
+    entity: str | None  # the name of the entity that the value is, or the items of an array are
+    array: bool
+    nullable: bool
+    optional: bool
+    kind: str
+    meaning: str
+    values: list[str]  # of an enumeration
+
+class EntityDescription(TypedDict):
+    name: str
+    meaning: str
+    fields: list[FieldDescription]
 
 class StorageError(Exception):
     code: str
@@ -159,6 +135,8 @@ class InvalidRecordError(StorageError, ValueError): ...
 def parse_timestamp(text: str, /) -> int | None: ...
 def format_timestamp(micros: int, /) -> str: ...
 def parse_duration(text: str, /) -> float | None: ...
+def skill_sorts() -> list[str]: ...
+def entities() -> list[EntityDescription]: ...
 def options() -> list[OptionDescription]: ...
 def configured_settings() -> dict[str, bool | int | float | str]: ...
 def resolve_db_path(given: str | None = None, /) -> str: ...
@@ -185,11 +163,11 @@ class InvocationFilter:
     ) -> None: ...
 
 class SkillsQueries:
-    def invocation(self, id: int) -> StoredInvocationRow | None: ...  # noqa: A002
-    def invocations(self, filter: InvocationFilter, newest_first: bool, limit: int) -> list[StoredInvocationRow]: ...  # noqa: A002
-    def session_summary(self, session_id: str) -> SessionSummaryRow | None: ...
-    def hourly_aggregates(self, filter: InvocationFilter, limit: int) -> list[HourlyAggregateRow]: ...  # noqa: A002
-    def phase_effectiveness(self, filter: InvocationFilter, limit: int) -> list[PhaseEffectivenessRow]: ...  # noqa: A002
+    def invocation(self, id: int) -> _Row | None: ...  # noqa: A002
+    def invocations(self, filter: InvocationFilter, newest_first: bool, limit: int) -> list[_Row]: ...  # noqa: A002
+    def session_summary(self, session_id: str) -> _Row | None: ...
+    def hourly_aggregates(self, filter: InvocationFilter, limit: int) -> list[_Row]: ...  # noqa: A002
+    def phase_effectiveness(self, filter: InvocationFilter, limit: int) -> list[_Row]: ...  # noqa: A002
     def error_counts(self, filter: InvocationFilter, limit: int) -> list[tuple[str, int]]: ...  # noqa: A002
 
 def validation_error(fields: dict[str, object], /) -> str: ...

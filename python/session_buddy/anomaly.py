@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from session_buddy import _native
 from session_buddy._arguments import checked_duration, checked_number, is_utf8
@@ -72,23 +72,12 @@ class Anomaly:
 
     def to_dict(self) -> realtime_types.Anomaly:
         """As JSON values, in the form of the WebSocket API with `"details": true`."""
-        return {
-            "skill_name": self.skill_name,
-            "anomaly_type": self.anomaly_type,
-            "baseline_value": self.baseline_value,
-            "observed_value": self.observed_value,
-            "deviation_score": self.deviation_score,
-            "details": {
-                "baseline_samples": self.baseline_samples,
-                "observed_samples": self.observed_samples,
-                "z_score": self.z_score,
-                "tail_probability": self.tail_probability,
-                "since": _format(self.since),
-                "common_errors": [
-                    {"error_type": error_type, "count": count} for error_type, count in self.common_errors
-                ],
-            },
-        }
+        values: dict[str, Any] = {**vars(self), "since": _format(self.since)}
+        values["common_errors"] = [
+            {"error_type": error_type, "count": count} for error_type, count in self.common_errors
+        ]
+        details = {name: values.pop(name) for name in realtime_types.AnomalyDetails.__annotations__}
+        return cast("realtime_types.Anomaly", {**values, "details": details})
 
 
 @dataclass(frozen=True)
@@ -377,7 +366,12 @@ def _format(moment: datetime) -> str:
 
 
 def _anomalies(found: Iterable[_native.AnomalyFields]) -> list[Anomaly]:
-    return [Anomaly(**_with_datetimes(fields, "since")) for fields in found]
+    anomalies = []
+    for fields in found:
+        values = _with_datetimes(fields, "since")
+        values["common_errors"] = [(each["error_type"], each["count"]) for each in fields["common_errors"]]
+        anomalies.append(Anomaly(**values))
+    return anomalies
 
 
 def _episodes(found: Iterable[_native.EpisodeFields]) -> list[Episode]:

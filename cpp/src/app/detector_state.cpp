@@ -3,9 +3,13 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <type_traits>
 #include <utility>
+
+#include "session_buddy/core/fields.hpp"
 
 namespace session_buddy::app {
 namespace {
@@ -28,50 +32,49 @@ TimePoint to_time(const json& micros) {
     return TimePoint{std::chrono::microseconds{micros.get<std::int64_t>()}};
 }
 
+constexpr auto kDeviation =
+    entity("Deviation", "", field<"type">(&Deviation::type), field<"baseline_value">(&Deviation::baseline_value),
+           field<"observed_value">(&Deviation::observed_value), field<"baseline_samples">(&Deviation::baseline_samples),
+           field<"observed_samples">(&Deviation::observed_samples), field<"z">(&Deviation::z),
+           field<"tail_probability">(&Deviation::tail_probability));
+
+constexpr auto kBaseline =
+    entity("Baseline", "", field<"count">(&Baseline::count), field<"completed">(&Baseline::completed),
+           field<"timed">(&Baseline::timed), field<"mean_seconds">(&Baseline::mean_seconds),
+           field<"sd_seconds">(&Baseline::sd_seconds), field<"mean_log">(&Baseline::mean_log),
+           field<"sd_log">(&Baseline::sd_log), field<"drift_variance">(&Baseline::drift_variance));
+
 // Formatted directly, because a busy database needs a hundred of these per cycle. Numbers are finite and formatted as
 // the shortest text that round-trips.
-std::string to_json(const Deviation& deviation) {
-    return fmt::format(
-        R"({{"type":{},"baseline_value":{},"observed_value":{},"baseline_samples":{},"observed_samples":{},"z":{},)"
-        R"("tail_probability":{}}})",
-        static_cast<int>(deviation.type), deviation.baseline_value, deviation.observed_value,
-        deviation.baseline_samples, deviation.observed_samples, deviation.z, deviation.tail_probability);
+template <const auto& kEntity, typename Value>
+std::string to_json(const Value& value) {
+    std::string out;
+    for_each_field<kEntity>([&](const auto& field) {
+        out += out.empty() ? field.template json_key<'{'>() : field.template json_key<','>();
+        if constexpr (std::is_same_v<decltype(field.get), AnomalyType Deviation::*>) {
+            fmt::format_to(std::back_inserter(out), "{}", static_cast<int>(field.of(value)));
+        } else {
+            fmt::format_to(std::back_inserter(out), "{}", field.of(value));
+        }
+    });
+    return out + '}';
 }
 
-Deviation to_deviation(const json& from) {
-    Deviation deviation;
-    deviation.type = static_cast<AnomalyType>(from.at("type").get<int>());
-    if (kAnomalyTypes[deviation.type].empty()) {
+void read(const json& from, AnomalyType& into) {
+    into = static_cast<AnomalyType>(from.get<int>());
+    if (kAnomalyTypes[into].empty()) {
         throw json::other_error::create(501, "unknown type", &from);
     }
-    from.at("baseline_value").get_to(deviation.baseline_value);
-    from.at("observed_value").get_to(deviation.observed_value);
-    from.at("baseline_samples").get_to(deviation.baseline_samples);
-    from.at("observed_samples").get_to(deviation.observed_samples);
-    from.at("z").get_to(deviation.z);
-    from.at("tail_probability").get_to(deviation.tail_probability);
-    return deviation;
 }
 
-std::string to_json(const Baseline& baseline) {
-    return fmt::format(
-        R"({{"count":{},"completed":{},"timed":{},"mean_seconds":{},"sd_seconds":{},"mean_log":{},"sd_log":{},)"
-        R"("drift_variance":{}}})",
-        baseline.count, baseline.completed, baseline.timed, baseline.mean_seconds, baseline.sd_seconds,
-        baseline.mean_log, baseline.sd_log, baseline.drift_variance);
+template <typename Number>
+void read(const json& from, Number& into) {
+    from.get_to(into);
 }
 
-Baseline to_baseline(const json& from) {
-    Baseline baseline;
-    from.at("count").get_to(baseline.count);
-    from.at("completed").get_to(baseline.completed);
-    from.at("timed").get_to(baseline.timed);
-    from.at("mean_seconds").get_to(baseline.mean_seconds);
-    from.at("sd_seconds").get_to(baseline.sd_seconds);
-    from.at("mean_log").get_to(baseline.mean_log);
-    from.at("sd_log").get_to(baseline.sd_log);
-    from.at("drift_variance").get_to(baseline.drift_variance);
-    return baseline;
+template <const auto& kEntity, typename Value>
+void read_object(const json& from, Value& into) {
+    for_each_field<kEntity>([&](const auto& field) { read(from.at(field.name), into.*field.get); });
 }
 
 std::string episode_name(std::string_view skill_name, SkillDetector::Channel channel) {
@@ -87,8 +90,8 @@ std::optional<AnomalyEngine::OpenEpisode> to_episode(const json& from) {
     anomaly::Episode episode;
     episode.started_at = to_time(from.at("started_at"));
     from.at("excluded").get_to(episode.excluded);
-    episode.deviation = to_deviation(from.at("deviation"));
-    episode.baseline = to_baseline(from.at("baseline"));
+    read_object<kDeviation>(from.at("deviation"), episode.deviation);
+    read_object<kBaseline>(from.at("baseline"), episode.baseline);
     return AnomalyEngine::OpenEpisode{from.at("skill_name").get<std::string>(),
                                       static_cast<SkillDetector::Channel>(channel), episode};
 }
@@ -106,7 +109,7 @@ storage::StateEntry episode_entry(const AnomalyEngine::OpenEpisode& open) {
         episode_name(open.skill_name, open.channel),
         fmt::format(R"({{"skill_name":{},"channel":{},"started_at":{},"excluded":{},"deviation":{},"baseline":{}}})",
                     name, static_cast<int>(open.channel), to_micros(open.episode.started_at), open.episode.excluded,
-                    to_json(open.episode.deviation), to_json(open.episode.baseline))};
+                    to_json<kDeviation>(open.episode.deviation), to_json<kBaseline>(open.episode.baseline))};
 }
 
 storage::StateEntry removed_episode_entry(std::string_view skill_name, SkillDetector::Channel channel) {

@@ -15,6 +15,7 @@
 #include "session_buddy/core/invocation.hpp"
 #include "session_buddy/core/timestamp.hpp"
 #include "session_buddy/core/utf8.hpp"
+#include "session_buddy/protocol/entities.hpp"
 
 namespace session_buddy::protocol {
 
@@ -26,12 +27,6 @@ constexpr std::int64_t kMaxOffset = 1'000'000'000;
 
 enum class Order : std::uint8_t { asc, desc };
 
-constexpr EnumNames kSorts{std::array{
-    EnumName{SkillSort::invocation_count, "invocation_count"}, EnumName{SkillSort::skill_name, "skill_name"},
-    EnumName{SkillSort::completion_rate, "completion_rate"}, EnumName{SkillSort::avg_duration, "avg_duration"},
-    EnumName{SkillSort::last_invocation_at, "last_invocation_at"},
-    EnumName{SkillSort::deviation_score, "deviation_score"},
-    EnumName{SkillSort::total_invocations, "total_invocations"}}};
 constexpr EnumNames kOrders{std::array{EnumName{Order::asc, "asc"}, EnumName{Order::desc, "desc"}}};
 constexpr EnumNames kStates{std::array{EnumName{EpisodeState::all, "all"}, EnumName{EpisodeState::open, "open"},
                                        EnumName{EpisodeState::resolved, "resolved"}}};
@@ -214,7 +209,7 @@ ApiRequest<SkillsRequest> parse_skills_request(std::string_view query) {
         }
         request.search = *search;
     }
-    request.sort = reader.choice("sort", kSorts, SkillSort::invocation_count);
+    request.sort = reader.choice("sort", kSkillSorts, SkillSort::invocation_count);
     request.descending = reader.choice("order", kOrders,
                                        request.sort == SkillSort::skill_name ? Order::asc : Order::desc) == Order::desc;
     request.active = reader.boolean("active");

@@ -4,52 +4,21 @@
 #include <algorithm>
 #include <chrono>
 #include <optional>
+#include <ranges>
 #include <span>
 #include <unordered_map>
 #include <utility>
 
-#include "json_metrics.hpp"
-#include "json_text.hpp"
+#include "json_writer.hpp"
 #include "session_buddy/core/version.hpp"
-#include "session_buddy/metrics/wilson.hpp"
+#include "session_buddy/protocol/entities.hpp"
 
 namespace session_buddy::protocol {
-
-using json_text::append_number;
-using json_text::append_string;
-using json_text::append_timestamp;
 
 namespace {
 
 constexpr std::string_view kApiVersion = "1.0";
 constexpr std::size_t kTypicalPointBytes = 160;
-
-void append_key(std::string& out, std::string_view key) {
-    out += out.empty() || out.back() == '{' ? "\"" : ",\"";
-    out += key;
-    out += "\":";
-}
-
-void append_bool(std::string& out, bool value) {
-    out += value ? "true" : "false";
-}
-
-template <typename Value, typename Append>
-void append_or_null(std::string& out, const std::optional<Value>& value, Append append) {
-    if (value) {
-        append(out, *value);
-    } else {
-        out += "null";
-    }
-}
-
-void append_optional(std::string& out, const std::optional<double>& value) {
-    append_or_null(out, value, [](std::string& text, double number) { append_number(text, number); });
-}
-
-void append_optional(std::string& out, const std::optional<TimePoint>& value) {
-    append_or_null(out, value, append_timestamp);
-}
 
 // When the snapshot was taken; nullopt before the first cycle.
 std::optional<TimePoint> snapshot_time(const Snapshot& snapshot) {
@@ -60,83 +29,9 @@ ApiBody begin_with_timestamp(const Snapshot& snapshot) {
     ApiBody body;
     body.text += '{';
     body.volatile_begin = body.text.size();
-    append_key(body.text, "at");
-    append_optional(body.text, snapshot_time(snapshot));
+    append_member(body.text, "at", snapshot_time(snapshot));
     body.volatile_end = body.text.size();
     return body;
-}
-
-std::optional<double> rate(std::int64_t part, std::int64_t whole) {
-    return whole > 0 ? std::optional(static_cast<double>(part) / static_cast<double>(whole)) : std::nullopt;
-}
-
-std::optional<double> mean_duration(const WindowMetrics& window) {
-    return window.timed_count > 0 ? std::optional(window.avg_duration_seconds) : std::nullopt;
-}
-
-// LifetimeMetrics does not distinguish a mean of 0 from no mean.
-std::optional<double> mean_duration(const LifetimeMetrics& lifetime) {
-    return lifetime.avg_duration_seconds > 0.0 ? std::optional(lifetime.avg_duration_seconds) : std::nullopt;
-}
-
-std::optional<TimePoint> last_in_window(const WindowMetrics& window) {
-    return window.invocation_count > 0 ? std::optional(window.last_invocation_at) : std::nullopt;
-}
-
-std::optional<TimePoint> last_invocation(const SkillMetrics& skill) {
-    const auto last = last_in_window(skill.window);
-    return last ? last : skill.lifetime.last_invocation_at;
-}
-
-void append_window(std::string& out, const WindowMetrics& window) {
-    const auto interval = metrics::wilson_interval(window.completed_count, window.invocation_count);
-    out += '{';
-    append_key(out, "invocation_count");
-    append_number(out, window.invocation_count);
-    append_key(out, "completed_count");
-    append_number(out, window.completed_count);
-    append_key(out, "completion_rate");
-    append_optional(out, rate(window.completed_count, window.invocation_count));
-    append_key(out, "completion_rate_low");
-    append_optional(out, interval ? std::optional(interval->low) : std::nullopt);
-    append_key(out, "completion_rate_high");
-    append_optional(out, interval ? std::optional(interval->high) : std::nullopt);
-    append_key(out, "avg_duration");
-    append_optional(out, mean_duration(window));
-    append_key(out, "last_invocation_at");
-    append_optional(out, last_in_window(window));
-    out += '}';
-}
-
-void append_lifetime(std::string& out, const LifetimeMetrics& lifetime) {
-    out += '{';
-    append_key(out, "total_invocations");
-    append_number(out, lifetime.total_invocations);
-    append_key(out, "completed_invocations");
-    append_number(out, lifetime.completed_invocations);
-    append_key(out, "completion_rate");
-    append_optional(out, rate(lifetime.completed_invocations, lifetime.total_invocations));
-    append_key(out, "avg_duration_seconds");
-    append_optional(out, mean_duration(lifetime));
-    append_key(out, "last_invocation_at");
-    append_optional(out, lifetime.last_invocation_at);
-    out += '}';
-}
-
-// An anomaly within a skill, so without the name of the skill.
-void append_anomaly(std::string& out, const Anomaly* anomaly) {
-    out += '{';
-    append_key(out, "anomaly_type");
-    append_string(out, to_string(anomaly->type));
-    append_key(out, "baseline_value");
-    append_number(out, anomaly->baseline_value);
-    append_key(out, "observed_value");
-    append_number(out, anomaly->observed_value);
-    append_key(out, "deviation_score");
-    append_number(out, anomaly->deviation_score);
-    append_key(out, "details");
-    append_details(out, *anomaly);
-    out += '}';
 }
 
 // The total, and the items of the page under `key`.
@@ -145,12 +40,9 @@ void append_page(std::string& out, const Page& page, std::span<Item> items, std:
     const auto total = static_cast<std::int64_t>(items.size());
     const auto first = std::min(page.offset, total);
     const auto count = std::min(page.limit, total - first);
-    append_key(out, "total");
-    append_number(out, total);
-    append_key(out, "limit");
-    append_number(out, page.limit);
-    append_key(out, "offset");
-    append_number(out, page.offset);
+    append_member(out, "total", total);
+    append_member(out, "limit", page.limit);
+    append_member(out, "offset", page.offset);
     append_key(out, key);
     append_array(out, items.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count)), append);
 }
@@ -162,82 +54,10 @@ void append_sparkline(std::string& out, const Sparklines& sparklines, const std:
     constexpr std::int64_t kHourSeconds = 3600;
     append_key(out, "sparkline");
     out += '{';
-    append_key(out, "from");
-    append_timestamp(out, sparklines.from);
-    append_key(out, "step_seconds");
-    append_number(out, kHourSeconds);
-    append_key(out, "invocation_count");
-    append_array(out, hours, [](std::string& text, const auto& hour) { append_number(text, hour.invocation_count); });
-    append_key(out, "completed_count");
-    append_array(out, hours, [](std::string& text, const auto& hour) { append_number(text, hour.completed_count); });
-    out += '}';
-}
-
-void append_phase(std::string& out, const PhaseCount& phase) {
-    out += '{';
-    append_key(out, "workflow_phase");
-    append_or_null(out, phase.workflow_phase, append_string);
-    append_key(out, "invocation_count");
-    append_number(out, phase.invocation_count);
-    append_key(out, "completed_count");
-    append_number(out, phase.completed_count);
-    append_key(out, "completion_rate");
-    append_optional(out, rate(phase.completed_count, phase.invocation_count));
-    append_key(out, "avg_duration");
-    append_optional(out, phase.avg_duration_seconds);
-    out += '}';
-}
-
-void append_point(std::string& out, TimePoint at, const metrics::SeriesPoint& point) {
-    out += '{';
-    append_key(out, "at");
-    append_timestamp(out, at);
-    append_key(out, "invocation_count");
-    append_number(out, point.invocation_count);
-    append_key(out, "completed_count");
-    append_number(out, point.completed_count);
-    append_key(out, "avg_duration");
-    append_optional(out, point.avg_duration);
-    append_key(out, "p50_duration");
-    append_optional(out, point.p50_duration);
-    append_key(out, "p95_duration");
-    append_optional(out, point.p95_duration);
-    out += '}';
-}
-
-// An item of the list of anomalies: a stored episode, an anomaly of the snapshot, or both merged.
-struct EpisodeItem {
-    StoredEpisode stored;
-    bool has_id = true;
-    const Anomaly* current = nullptr;  // null if it is not in the snapshot
-};
-
-void append_episode(std::string& out, const EpisodeItem& episode) {
-    const auto& stored = episode.stored;
-    out += '{';
-    append_key(out, "id");
-    append_or_null(out, episode.has_id ? std::optional(stored.id) : std::nullopt,
-                   [](std::string& text, std::int64_t id) { append_number(text, id); });
-    append_key(out, "skill_name");
-    append_string(out, stored.skill_name);
-    append_key(out, "anomaly_type");
-    append_string(out, stored.anomaly_type);
-    append_key(out, "baseline_value");
-    append_optional(out, stored.baseline_value);
-    append_key(out, "observed_value");
-    append_optional(out, stored.observed_value);
-    append_key(out, "deviation_score");
-    append_optional(out, stored.deviation_score);
-    append_key(out, "detected_at");
-    append_timestamp(out, stored.detected_at);
-    append_key(out, "resolved_at");
-    append_optional(out, stored.resolved_at);
-    append_key(out, "details");
-    if (episode.current != nullptr) {
-        append_details(out, *episode.current);
-    } else {
-        out += "null";
-    }
+    append_member(out, "from", sparklines.from);
+    append_member(out, "step_seconds", kHourSeconds);
+    append_member(out, "invocation_count", std::views::transform(hours, &Sparklines::Hour::invocation_count));
+    append_member(out, "completed_count", std::views::transform(hours, &Sparklines::Hour::completed_count));
     out += '}';
 }
 
@@ -308,14 +128,13 @@ class AnomaliesBySkill {
 
 // The members of the schema Skill, without the braces.
 void append_skill(std::string& out, const SkillMetrics& skill, const AnomaliesBySkill& anomalies) {
-    append_key(out, "skill_name");
-    append_string(out, skill.skill_name);
+    append_member(out, "skill_name", skill.skill_name);
     append_key(out, "window");
-    append_window(out, skill.window);
+    append_object<kWindow>(out, skill.window);
     append_key(out, "lifetime");
-    append_lifetime(out, skill.lifetime);
+    append_object<kLifetime>(out, skill.lifetime);
     append_key(out, "anomalies");
-    append_array(out, anomalies.of(skill.skill_name), append_anomaly);
+    append_objects<kOpenAnomaly>(out, anomalies.of(skill.skill_name));
 }
 
 char lower(char byte) {
@@ -326,30 +145,10 @@ bool contains(std::string_view text, std::string_view part) {
     return !std::ranges::search(text, part, {}, lower, lower).empty();
 }
 
-// The sort key as a number; nullopt if the skill has no such value.
-std::optional<double> sort_value(const SkillMetrics& skill, SkillSort sort, const AnomaliesBySkill& anomalies) {
-    switch (sort) {
-        case SkillSort::completion_rate:
-            return rate(skill.window.completed_count, skill.window.invocation_count);
-        case SkillSort::avg_duration:
-            return mean_duration(skill.window);
-        case SkillSort::last_invocation_at:
-            if (const auto last = last_invocation(skill)) {
-                return static_cast<double>(last->time_since_epoch().count());
-            }
-            return std::nullopt;
-        case SkillSort::deviation_score:
-            if (const auto open = anomalies.of(skill.skill_name); !open.empty()) {
-                return open.front()->deviation_score;
-            }
-            return std::nullopt;
-        case SkillSort::total_invocations:
-            return static_cast<double>(skill.lifetime.total_invocations);
-        case SkillSort::skill_name:
-        case SkillSort::invocation_count:
-            break;
-    }
-    return static_cast<double>(skill.window.invocation_count);
+// The largest deviation of an open anomaly; nullopt without any.
+std::optional<double> deviation_score(const SkillMetrics& skill, const AnomaliesBySkill& anomalies) {
+    const auto open = anomalies.of(skill.skill_name);
+    return open.empty() ? std::nullopt : std::optional(open.front()->deviation_score);
 }
 
 struct Ranked {
@@ -394,10 +193,8 @@ void append_totals(std::string& out, const SkillTable& skills) {
         invocations += window.invocation_count;
         completed += window.completed_count;
     }
-    append_key(out, "invocation_count");
-    append_number(out, invocations);
-    append_key(out, "completed_count");
-    append_number(out, completed);
+    append_member(out, "invocation_count", invocations);
+    append_member(out, "completed_count", completed);
 }
 
 // Lifetime sums over all skills.
@@ -411,12 +208,9 @@ void append_lifetime_totals(std::string& out, const SkillTable& skills) {
     }
     append_key(out, "lifetime");
     out += '{';
-    append_key(out, "total_invocations");
-    append_number(out, sum.total_invocations);
-    append_key(out, "completed_invocations");
-    append_number(out, sum.completed_invocations);
-    append_key(out, "last_invocation_at");
-    append_optional(out, sum.last_invocation_at);
+    append_member(out, "total_invocations", sum.total_invocations);
+    append_member(out, "completed_invocations", sum.completed_invocations);
+    append_member(out, "last_invocation_at", sum.last_invocation_at);
     out += '}';
 }
 
@@ -439,59 +233,37 @@ ApiBody server_response(const Snapshot& snapshot, const Config& config, const Se
     ApiBody body;
     std::string& out = body.text;
     out += '{';
-    append_key(out, "version");
-    append_string(out, kVersion);
-    append_key(out, "api_version");
-    append_string(out, kApiVersion);
-    append_key(out, "started_at");
-    append_timestamp(out, state.started_at);
+    append_member(out, "version", kVersion);
+    append_member(out, "api_version", kApiVersion);
+    append_member(out, "started_at", state.started_at);
     body.volatile_begin = out.size();
     const auto at = snapshot_time(snapshot);
-    append_key(out, "at");
-    append_optional(out, at);
-    append_key(out, "age_seconds");
-    append_optional(out, at ? std::optional(std::max(Seconds(state.now - *at).count(), 0.0)) : std::nullopt);
+    append_member(out, "at", at);
+    append_member(out, "age_seconds",
+                  at ? std::optional(std::max(Seconds(state.now - *at).count(), 0.0)) : std::nullopt);
     body.volatile_end = out.size();
-    append_key(out, "update_interval_seconds");
-    append_number(out, config.update_interval.count());
-    append_key(out, "window_seconds");
-    append_number(out, config.window.count());
-    append_key(out, "anomaly_threshold");
-    append_number(out, config.anomaly_threshold);
-    append_key(out, "push");
-    append_bool(out, config.push);
+    append_member(out, "update_interval_seconds", config.update_interval.count());
+    append_member(out, "window_seconds", config.window.count());
+    append_member(out, "anomaly_threshold", config.anomaly_threshold);
+    append_member(out, "push", config.push);
     append_key(out, "database");
+    const auto& database = snapshot.database;
     out += '{';
-    append_key(out, "readable");
-    append_bool(out, snapshot.database.readable);
-    append_key(out, "reason");
-    if (snapshot.database.readable) {
-        out += "null";
-    } else {
-        append_string(out, without_paths(snapshot.database.reason, config.db_path));
-    }
+    append_member(out, "readable", database.readable);
+    append_member(out, "reason",
+                  database.readable ? std::nullopt : std::optional(without_paths(database.reason, config.db_path)));
     if (state.show_path) {
-        append_key(out, "path");
-        append_string(out, config.db_path);
+        append_member(out, "path", config.db_path);
     }
     out += '}';
-    append_key(out, "clients");
-    append_number(out, static_cast<std::int64_t>(state.clients));
-    append_key(out, "skills");
-    append_number(out, static_cast<std::int64_t>(snapshot.skills->size()));
+    append_member(out, "clients", state.clients);
+    append_member(out, "skills", snapshot.skills->size());
     append_totals(out, *snapshot.skills);
     append_lifetime_totals(out, *snapshot.skills);
-    append_key(out, "active_sessions");
-    append_number(out, static_cast<std::int64_t>(snapshot.active_sessions));
-    append_key(out, "anomalies");
-    append_number(out, static_cast<std::int64_t>(snapshot.anomalies->size()));
-    append_key(out, "limits_reached");
-    out += '[';
-    for (const std::string_view option : limits_reached(snapshot)) {
-        out += out.back() == '[' ? "" : ",";
-        append_string(out, option);
-    }
-    out += "]}";
+    append_member(out, "active_sessions", snapshot.active_sessions);
+    append_member(out, "anomalies", snapshot.anomalies->size());
+    append_member(out, "limits_reached", limits_reached(snapshot));
+    out += '}';
     return body;
 }
 
@@ -503,7 +275,8 @@ std::vector<const SkillMetrics*> matching_skills(const Snapshot& snapshot, const
         const bool wanted = (!request.active || skill.window.invocation_count > 0) &&
                             (request.search.empty() || contains(skill.skill_name, request.search));
         if (wanted) {
-            ranked.push_back({&skill, sort_value(skill, request.sort, anomalies)});
+            ranked.push_back({&skill, request.sort == SkillSort::deviation_score ? deviation_score(skill, anomalies)
+                                                                                 : sort_value(skill, request.sort)});
         }
     }
     std::ranges::sort(ranked,
@@ -536,14 +309,11 @@ ApiBody skill_response(const Snapshot& snapshot, const SkillMetrics& skill, cons
     ApiBody body = begin_with_timestamp(snapshot);
     std::string& out = body.text;
     append_skill(out, skill, AnomaliesBySkill(snapshot));
-    append_key(out, "first_invocation_at");
-    append_optional(out, history.first_invocation_at);
+    append_member(out, "first_invocation_at", history.first_invocation_at);
     append_key(out, "errors");
-    append_array(out, history.errors, [](std::string& text, const ErrorTypeCount& error) {
-        append_error_count(text, error.error_type, error.count);
-    });
+    append_objects<kErrorCount>(out, history.errors);
     append_key(out, "phases");
-    append_array(out, history.phases, append_phase);
+    append_objects<kPhase>(out, history.phases);
     out += '}';
     return body;
 }
@@ -554,18 +324,14 @@ ApiBody series_response(const SeriesRequest& request, const SeriesPlan& plan,
     std::string& out = body.text;
     out.reserve((points.size() + 1) * kTypicalPointBytes);
     out += '{';
-    append_key(out, "skill_name");
-    append_or_null(out, request.skill_name, append_string);
-    append_key(out, "from");
-    append_timestamp(out, plan.from);
-    append_key(out, "to");
-    append_timestamp(out, plan.to());
-    append_key(out, "step_seconds");
-    append_number(out, std::int64_t{plan.step.count()});
+    append_member(out, "skill_name", request.skill_name);
+    append_member(out, "from", plan.from);
+    append_member(out, "to", plan.to());
+    append_member(out, "step_seconds", plan.step.count());
     append_key(out, "points");
     TimePoint at = plan.from;
     append_array(out, points, [&](std::string& text, const metrics::SeriesPoint& point) {
-        append_point(text, at, point);
+        append_object<kPoint>(text, SeriesItem{at, point});
         at += plan.step;
     });
     out += '}';
@@ -581,7 +347,8 @@ ApiBody anomalies_response(const Snapshot& snapshot, const AnomaliesRequest& req
     });
     ApiBody body = begin_with_timestamp(snapshot);
     std::string& out = body.text;
-    append_page(out, request.page, std::span<const EpisodeItem>(episodes), "anomalies", append_episode);
+    append_page(out, request.page, std::span<const EpisodeItem>(episodes), "anomalies",
+                append_object<kEpisode, EpisodeItem>);
     out += '}';
     return body;
 }
@@ -591,12 +358,10 @@ ApiBody sessions_response(const Snapshot& snapshot, const SessionsRequest& reque
     const auto count = std::min(sessions.size(), static_cast<std::size_t>(request.limit));
     ApiBody body = begin_with_timestamp(snapshot);
     std::string& out = body.text;
-    append_key(out, "total");
-    append_number(out, static_cast<std::int64_t>(snapshot.active_sessions));
-    append_key(out, "window_seconds");
-    append_number(out, window.count());
+    append_member(out, "total", snapshot.active_sessions);
+    append_member(out, "window_seconds", window.count());
     append_key(out, "sessions");
-    append_array(out, std::span(sessions).first(count), append_session);
+    append_objects<kActiveSession>(out, std::span(sessions).first(count));
     out += '}';
     return body;
 }

@@ -1,12 +1,9 @@
 // Renders problem details with the reason phrase of the status as title.
 #include "session_buddy/protocol/problem.hpp"
 
-#include "json_text.hpp"
+#include "json_writer.hpp"
 
 namespace session_buddy::protocol {
-
-using json_text::append_number;
-using json_text::append_string;
 
 namespace {
 
@@ -48,23 +45,14 @@ std::string_view phrase(unsigned status) {
 
 std::string problem(unsigned status, std::string_view error, std::string_view detail,
                     const std::vector<ProblemMember>& members) {
-    std::string out = R"({"type":"about:blank","title":)";
-    append_string(out, phrase(status));
-    out += R"(,"status":)";
-    append_number(out, std::int64_t{status});
-    out += R"(,"detail":)";
-    append_string(out, detail);
-    out += R"(,"error":)";
-    append_string(out, error);
+    std::string out = R"({"type":"about:blank")";
+    append_member(out, "title", phrase(status));
+    append_member(out, "status", status);
+    append_member(out, "detail", detail);
+    append_member(out, "error", error);
     for (const auto& [name, value] : members) {
-        out += ',';
-        append_string(out, name);
-        out += ':';
-        if (const auto* number = std::get_if<std::int64_t>(&value)) {
-            append_number(out, *number);
-        } else {
-            append_string(out, std::get<std::string>(value));
-        }
+        append_key(out, name);
+        std::visit([&out](const auto& each) { append_value(out, each); }, value);
     }
     out += '}';
     return out;

@@ -1,31 +1,35 @@
 // Renders the replies to WebSocket requests.
 #include "session_buddy/protocol/reply.hpp"
 
-#include "json_text.hpp"
+#include <optional>
+#include <utility>
+
+#include "json_writer.hpp"
+#include "session_buddy/protocol/entities.hpp"
 
 namespace session_buddy::protocol {
 
-using json_text::append_number;
-using json_text::append_string;
-using json_text::append_timestamp;
-
 namespace {
 
-void finish(std::string& out, const RequestId& request_id) {
+// An object that begins with its type.
+std::string begin(std::string_view type) {
+    std::string out = "{";
+    append_member(out, "type", type);
+    return out;
+}
+
+std::string finish(std::string out, const RequestId& request_id) {
     if (request_id) {
-        out += R"(,"request_id":)";
-        append_string(out, *request_id);
+        append_member(out, "request_id", *request_id);
     }
     out += '}';
+    return out;
 }
 
 std::string with_message(std::string_view type, std::string_view message, const RequestId& request_id) {
-    std::string out = R"({"type":)";
-    append_string(out, type);
-    out += R"(,"message":)";
-    append_string(out, message);
-    finish(out, request_id);
-    return out;
+    std::string out = begin(type);
+    append_member(out, "message", message);
+    return finish(std::move(out), request_id);
 }
 
 std::string described(const Subscription& subscription) {
@@ -39,41 +43,25 @@ std::string described(const Subscription& subscription) {
 }  // namespace
 
 std::string subscription_confirmed(const Subscribe& request) {
-    std::string out = R"({"type":"subscription_confirmed",)";
+    std::string out = begin("subscription_confirmed");
     if (request.name_key == NameKey::skill_names) {
-        out += R"("skill_names":[)";
-        const char* separator = "";
-        for (const auto& name : request.names_as_sent) {
-            out += separator;
-            append_string(out, name);
-            separator = ",";
-        }
-        out += ']';
+        append_member(out, "skill_names", request.names_as_sent);
     } else {
-        std::string name = "null";
-        if (!request.subscription.all()) {
-            name.clear();
-            append_string(name, request.subscription.names().front());
-        }
-        out += R"("skill_name":)";
-        out += name;
+        const auto& names = request.subscription.names();
+        const auto name = names.empty() ? std::nullopt : std::optional<std::string_view>(names.front());
+        append_member(out, "skill_name", name);
         if (request.name_key == NameKey::skill) {
-            out += R"(,"skill":)";
-            out += name;
+            append_member(out, "skill", name);
         }
     }
     if (request.min_deviation) {
-        out += R"(,"min_deviation":)";
-        append_number(out, *request.min_deviation);
+        append_member(out, "min_deviation", *request.min_deviation);
     }
     if (request.details) {
-        out += R"(,"details":)";
-        out += *request.details ? "true" : "false";
+        append_member(out, "details", *request.details);
     }
-    out += R"(,"message":)";
-    append_string(out, "Subscribed to updates for " + described(request.subscription));
-    finish(out, request.request_id);
-    return out;
+    append_member(out, "message", "Subscribed to updates for " + described(request.subscription));
+    return finish(std::move(out), request.request_id);
 }
 
 std::string unsubscribed(const Unsubscribe& request) {
@@ -81,9 +69,7 @@ std::string unsubscribed(const Unsubscribe& request) {
 }
 
 std::string pong(const Ping& request) {
-    std::string out = R"({"type":"pong")";
-    finish(out, request.request_id);
-    return out;
+    return finish(begin("pong"), request.request_id);
 }
 
 std::string sessions_subscribed(const SubscribeSessions& request) {
@@ -95,37 +81,23 @@ std::string authenticated(const RequestId& request_id) {
 }
 
 std::string metrics_response(const GetMetrics& request, const SkillMetrics& skill) {
-    const auto& lifetime = skill.lifetime;
-    std::string out = R"({"type":"metrics_response","data":{"skill_name":)";
-    append_string(out, skill.skill_name);
+    std::string out = begin("metrics_response");
+    append_key(out, "data");
+    out += '{';
+    append_member(out, "skill_name", skill.skill_name);
     if (request.legacy_key) {
-        out += R"(,"skill":)";
-        append_string(out, skill.skill_name);
+        append_member(out, "skill", skill.skill_name);
     }
-    out += R"(,"total_invocations":)";
-    append_number(out, lifetime.total_invocations);
-    out += R"(,"completion_rate":)";
-    append_number(out, lifetime.completion_rate());
-    out += R"(,"avg_duration_seconds":)";
-    append_number(out, lifetime.avg_duration_seconds);
-    out += R"(,"last_invocation_at":)";
-    if (lifetime.last_invocation_at) {
-        append_timestamp(out, *lifetime.last_invocation_at);
-    } else {
-        out += "null";
-    }
+    append_members<kSkillSummary, ',', 1>(out, skill);
     out += '}';
-    finish(out, request.request_id);
-    return out;
+    return finish(std::move(out), request.request_id);
 }
 
 std::string error(const ErrorReply& reply) {
-    std::string out = R"({"type":"error","message":)";
-    append_string(out, reply.message);
-    out += R"(,"code":)";
-    append_string(out, to_string(reply.code));
-    finish(out, reply.request_id);
-    return out;
+    std::string out = begin("error");
+    append_member(out, "message", reply.message);
+    append_member(out, "code", to_string(reply.code));
+    return finish(std::move(out), reply.request_id);
 }
 
 }  // namespace session_buddy::protocol

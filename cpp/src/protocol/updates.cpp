@@ -4,51 +4,15 @@
 #include <algorithm>
 #include <utility>
 
-#include "json_metrics.hpp"
-#include "json_text.hpp"
+#include "json_writer.hpp"
+#include "session_buddy/protocol/entities.hpp"
 
 namespace session_buddy::protocol {
-
-using json_text::append_number;
-using json_text::append_string;
-using json_text::append_timestamp;
 
 namespace {
 
 // Typical size of one entry, and of a message without entries: avoids repeated reallocation.
 constexpr std::size_t kTypicalEntryBytes = 192;
-
-void append_skill(std::string& out, const SkillMetrics& skill) {
-    out += R"({"skill_name":)";
-    append_string(out, skill.skill_name);
-    out += R"(,"invocation_count":)";
-    append_number(out, skill.window.invocation_count);
-    out += R"(,"completed_count":)";
-    append_number(out, skill.window.completed_count);
-    out += R"(,"avg_duration":)";
-    append_number(out, skill.window.avg_duration_seconds);
-    out += R"(,"last_invocation_at":)";
-    append_timestamp(out, skill.window.last_invocation_at);
-    out += '}';
-}
-
-void append_anomaly(std::string& out, const Anomaly& anomaly, bool details) {
-    out += R"({"skill_name":)";
-    append_string(out, anomaly.skill_name);
-    out += R"(,"anomaly_type":)";
-    append_string(out, to_string(anomaly.type));
-    out += R"(,"baseline_value":)";
-    append_number(out, anomaly.baseline_value);
-    out += R"(,"observed_value":)";
-    append_number(out, anomaly.observed_value);
-    out += R"(,"deviation_score":)";
-    append_number(out, anomaly.deviation_score);
-    if (details) {
-        out += R"(,"details":)";
-        append_details(out, anomaly);
-    }
-    out += '}';
-}
 
 // The order of top_skills: most invocations first, then most recent, then by name.
 bool ranks_before(const SkillMetrics* left, const SkillMetrics* right) {
@@ -77,7 +41,7 @@ std::string MetricsRenderer::render(const Subscription& subscription) const {
     std::string out;
     out.reserve((skills + 1) * kTypicalEntryBytes);
     out += R"({"type":"metrics_update","timestamp":)";
-    append_timestamp(out, snapshot_->at);
+    append_value(out, snapshot_->at);
     out += R"(,"data":{"top_skills":)";
     append_top_skills(out, subscription);
     out += R"(,"anomalies":)";
@@ -89,8 +53,9 @@ std::string MetricsRenderer::render(const Subscription& subscription) const {
 void MetricsRenderer::append_top_skills(std::string& out, const Subscription& subscription) const {
     const auto& table = *snapshot_->skills;
     if (subscription.all()) {
-        append_array(out, table.top(),
-                     [&table](std::string& text, std::uint32_t index) { append_skill(text, table.at(index)); });
+        append_array(out, table.top(), [&table](std::string& text, std::uint32_t index) {
+            append_object<kTopSkill>(text, table.at(index));
+        });
         return;
     }
     std::vector<const SkillMetrics*> active;
@@ -102,7 +67,7 @@ void MetricsRenderer::append_top_skills(std::string& out, const Subscription& su
         }
     }
     std::ranges::sort(active, ranks_before);
-    append_array(out, active, [](std::string& text, const SkillMetrics* skill) { append_skill(text, *skill); });
+    append_objects<kTopSkill>(out, active);
 }
 
 void MetricsRenderer::append_anomalies(std::string& out, const Subscription& subscription) const {
@@ -125,8 +90,11 @@ void MetricsRenderer::append_anomalies(std::string& out, const Subscription& sub
         // Restores the order of the snapshot, largest score first: all pointers are into one array.
         std::ranges::sort(wanted);
     }
-    append_array(out, wanted,
-                 [&view](std::string& text, const Anomaly* anomaly) { append_anomaly(text, *anomaly, view.details); });
+    if (view.details) {
+        append_objects<kAnomaly>(out, wanted);
+    } else {
+        append_objects<kPlainAnomaly>(out, wanted);
+    }
 }
 
 std::string metrics_update(SnapshotPtr snapshot, const Subscription& subscription) {
@@ -137,9 +105,9 @@ std::string session_update(const Snapshot& snapshot) {
     std::string out;
     out.reserve((snapshot.sessions->size() + 1) * kTypicalEntryBytes);
     out += R"({"type":"session_update","timestamp":)";
-    append_timestamp(out, snapshot.at);
+    append_value(out, snapshot.at);
     out += R"(,"data":{"active_sessions":)";
-    append_array(out, *snapshot.sessions, append_session);
+    append_objects<kActiveSession>(out, *snapshot.sessions);
     out += "}}";
     return out;
 }

@@ -178,8 +178,8 @@ std::vector<SkillMetricsRow> SkillsStore::all_metrics(std::int64_t limit) {
     });
 }
 
-std::vector<RealTimeRow> SkillsStore::real_time_metrics(std::int64_t limit, std::chrono::microseconds window,
-                                                        TimePoint now) {
+std::vector<SkillMetrics> SkillsStore::real_time_metrics(std::int64_t limit, std::chrono::microseconds window,
+                                                         TimePoint now) {
     const std::scoped_lock lock(impl_->mutex);
     impl_->connection.require_not_closed();
     impl_->check_limit(limit);
@@ -187,9 +187,8 @@ std::vector<RealTimeRow> SkillsStore::real_time_metrics(std::int64_t limit, std:
         impl_->connection.reject("window must be more than 0 and at most 100 years");
     }
     struct Sums {
-        RealTimeRow row;
+        WindowMetrics window;
         double seconds = 0.0;
-        std::int64_t timed = 0;
     };
     return impl_->connection.attempt("cannot read", [&] {
         const TimePoint start = now - window;
@@ -204,30 +203,31 @@ std::vector<RealTimeRow> SkillsStore::real_time_metrics(std::int64_t limit, std:
             }
             Sums& sums = skills[invocation->skill_name];
             const TimePoint at = std::min(invocation->invoked_at, now);
-            sums.row.last_invocation_at =
-                sums.row.invocation_count == 0 ? at : std::max(sums.row.last_invocation_at, at);
-            ++sums.row.invocation_count;
+            sums.window.last_invocation_at =
+                sums.window.invocation_count == 0 ? at : std::max(sums.window.last_invocation_at, at);
+            ++sums.window.invocation_count;
             if (invocation->completed) {
-                ++sums.row.completed_count;
+                ++sums.window.completed_count;
                 if (invocation->duration_seconds.has_value()) {
                     sums.seconds += *invocation->duration_seconds;
-                    ++sums.timed;
+                    ++sums.window.timed_count;
                 }
             }
         }
-        std::vector<RealTimeRow> result;
+        std::vector<SkillMetrics> result;
         result.reserve(skills.size());
         for (auto& [name, sums] : skills) {
-            sums.row.skill_name = name;
-            sums.row.avg_duration = sums.timed > 0 ? sums.seconds / static_cast<double>(sums.timed) : 0.0;
-            result.push_back(std::move(sums.row));
+            WindowMetrics& metrics = sums.window;
+            metrics.avg_duration_seconds =
+                metrics.timed_count > 0 ? sums.seconds / static_cast<double>(metrics.timed_count) : 0.0;
+            result.push_back({.skill_name = name, .window = metrics, .lifetime = {}});
         }
-        std::ranges::sort(result, [](const RealTimeRow& a, const RealTimeRow& b) {
-            if (a.invocation_count != b.invocation_count) {
-                return a.invocation_count > b.invocation_count;
+        std::ranges::sort(result, [](const SkillMetrics& a, const SkillMetrics& b) {
+            if (a.window.invocation_count != b.window.invocation_count) {
+                return a.window.invocation_count > b.window.invocation_count;
             }
-            if (a.last_invocation_at != b.last_invocation_at) {
-                return a.last_invocation_at > b.last_invocation_at;
+            if (a.window.last_invocation_at != b.window.last_invocation_at) {
+                return a.window.last_invocation_at > b.window.last_invocation_at;
             }
             return a.skill_name < b.skill_name;
         });

@@ -5,16 +5,17 @@ Times are aware datetimes in UTC, durations are seconds, rates are fractions fro
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from session_buddy.client.errors import ProtocolError
 
 if TYPE_CHECKING:
-    from session_buddy.realtime import types as wire
+    from typing_extensions import Self
 
 __all__ = [
     "ActiveSession",
@@ -31,92 +32,77 @@ __all__ = [
 T = TypeVar("T")
 
 
+class _Message:
+    """A base class of dataclasses whose fields have the names and order of the API."""
+
+    __slots__ = ()
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> Self:
+        """Raises KeyError, TypeError or ValueError if ``data`` is invalid."""
+        required, optional = _parsers(cls)  # type: ignore[arg-type]  # mypy: a type is hashable
+        values = {name: parse(data[name]) for name, parse in required}
+        for name, parse in optional:
+            if name in data:
+                values[name] = parse(data[name])
+        return cls(**values)
+
+
 @dataclass(frozen=True, slots=True)
-class TopSkill:
+class TopSkill(_Message):
     """Metrics of a skill over the server's sliding window."""
 
+    # <fields TopSkill>
     skill_name: str
-    invocation_count: int
-    completed_count: int
-    avg_duration: float  # seconds; 0.0 if no completed invocation has a duration
-    last_invocation_at: datetime
+    invocation_count: int  # invocations in the window
+    completed_count: int  # successful completions in the window
+    avg_duration: float  # mean duration in seconds of the completed invocations that have one; 0.0 if none has
+    last_invocation_at: datetime  # time of the last invocation
+    # </fields>
 
     @property
     def completion_rate(self) -> float | None:
         """From 0 to 1; None without invocations."""
         return self.completed_count / self.invocation_count if self.invocation_count else None
 
-    @classmethod
-    def from_wire(cls, data: wire.TopSkill) -> TopSkill:
-        """Raises KeyError, TypeError or ValueError if ``data`` is invalid."""
-        return cls(
-            skill_name=_text(data["skill_name"]),
-            invocation_count=_count(data["invocation_count"]),
-            completed_count=_count(data["completed_count"]),
-            avg_duration=_number(data["avg_duration"]),
-            last_invocation_at=_time(data["last_invocation_at"]),
-        )
-
 
 @dataclass(frozen=True, slots=True)
-class ErrorCount:
+class ErrorCount(_Message):
     """How often an error type occurs among the observed failures."""
 
+    # <fields ErrorCount>
     error_type: str
     count: int
-
-    @classmethod
-    def from_wire(cls, data: wire.ErrorCount) -> ErrorCount:
-        """Raises KeyError, TypeError or ValueError if ``data`` is invalid."""
-        return cls(error_type=_text(data["error_type"]), count=_count(data["count"]))
+    # </fields>
 
 
 @dataclass(frozen=True, slots=True)
-class AnomalyDetails:
+class AnomalyDetails(_Message):
     """Details of an anomaly."""
 
+    # <fields AnomalyDetails>
     baseline_samples: int  # invocations behind baseline_value
     observed_samples: int  # invocations behind observed_value
-    z_score: float  # signed deviation_score: negative if the observed value is below the baseline
-    tail_probability: float  # one-sided p-value, 0 to 1
-    since: datetime  # when the episode started
-    common_errors: tuple[ErrorCount, ...]  # the most common first, at most three
-
-    @classmethod
-    def from_wire(cls, data: wire.AnomalyDetails) -> AnomalyDetails:
-        """Raises KeyError, TypeError or ValueError if ``data`` is invalid."""
-        return cls(
-            baseline_samples=_count(data["baseline_samples"]),
-            observed_samples=_count(data["observed_samples"]),
-            z_score=_number(data["z_score"]),
-            tail_probability=_number(data["tail_probability"]),
-            since=_time(data["since"]),
-            common_errors=_all(ErrorCount.from_wire, data["common_errors"]),
-        )
+    z_score: float  # the deviation with its sign: negative where the observed value is the smaller one
+    tail_probability: float  # probability of a deviation at least this large on this side if nothing has changed
+    since: datetime  # when it began
+    common_errors: tuple[ErrorCount, ...]  # error types of the observed failures, the most common first; at most three
+    # </fields>
 
 
 @dataclass(frozen=True, slots=True)
-class Anomaly:
+class Anomaly(_Message):
     """A skill that currently deviates from its baseline."""
 
+    # <fields Anomaly>
     skill_name: str
-    anomaly_type: str  # performance_drop, performance_spike (values are rates) or pattern_shift (values are seconds)
+    anomaly_type: str
+    # value of the baseline: a completion rate from 0 to 1, for pattern_shift a duration in seconds
     baseline_value: float
-    observed_value: float
-    deviation_score: float  # standard deviations, at or above the server's threshold
-    details: AnomalyDetails | None = None  # if the subscription requested them
-
-    @classmethod
-    def from_wire(cls, data: wire.Anomaly) -> Anomaly:
-        """Raises KeyError, TypeError or ValueError if ``data`` is invalid."""
-        return cls(
-            skill_name=_text(data["skill_name"]),
-            anomaly_type=_text(data["anomaly_type"]),
-            baseline_value=_number(data["baseline_value"]),
-            observed_value=_number(data["observed_value"]),
-            deviation_score=_number(data["deviation_score"]),
-            details=AnomalyDetails.from_wire(data["details"]) if "details" in data else None,
-        )
+    observed_value: float  # value of the observation, in the same unit
+    deviation_score: float  # absolute z-score of the deviation, at or above the threshold
+    details: AnomalyDetails | None = None
+    # </fields>
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,27 +125,17 @@ class MetricsUpdate:
 
 
 @dataclass(frozen=True, slots=True)
-class ActiveSession:
+class ActiveSession(_Message):
     """An agent session with recent activity."""
 
-    session_id: str
-    first_activity_at: datetime
-    last_activity_at: datetime
-    invocations: int
-    completed: int
-    distinct_skills: int
-
-    @classmethod
-    def from_wire(cls, data: wire.ActiveSession) -> ActiveSession:
-        """Raises KeyError, TypeError or ValueError if ``data`` is invalid."""
-        return cls(
-            session_id=_text(data["session_id"]),
-            first_activity_at=_time(data["first_activity_at"]),
-            last_activity_at=_time(data["last_activity_at"]),
-            invocations=_count(data["invocations"]),
-            completed=_count(data["completed"]),
-            distinct_skills=_count(data["distinct_skills"]),
-        )
+    # <fields ActiveSession>
+    session_id: str  # the id under which the invocations were recorded
+    first_activity_at: datetime  # time of its first invocation
+    last_activity_at: datetime  # time of its last invocation
+    invocations: int  # all its invocations
+    completed: int  # those of them that completed
+    distinct_skills: int  # skills that it used
+    # </fields>
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,26 +155,16 @@ class SessionUpdate:
 
 
 @dataclass(frozen=True, slots=True)
-class SkillMetrics:
+class SkillMetrics(_Message):
     """Lifetime metrics of a skill."""
 
+    # <fields SkillSummary>
     skill_name: str
-    total_invocations: int
-    completion_rate: float  # 0 to 1
-    avg_duration_seconds: float
-    last_invocation_at: datetime | None  # None if the time in the database cannot be parsed
-
-    @classmethod
-    def from_wire(cls, data: wire.SkillSummary) -> SkillMetrics:
-        """Raises KeyError, TypeError or ValueError if ``data`` is invalid."""
-        last = data["last_invocation_at"]
-        return cls(
-            skill_name=_text(data["skill_name"]),
-            total_invocations=_count(data["total_invocations"]),
-            completion_rate=_number(data["completion_rate"]),
-            avg_duration_seconds=_number(data["avg_duration_seconds"]),
-            last_invocation_at=None if last is None else _time(last),
-        )
+    total_invocations: int  # all recorded invocations
+    completion_rate: float  # completed invocations by all invocations, a fraction
+    avg_duration_seconds: float  # mean duration in seconds; 0.0 if none is known
+    last_invocation_at: datetime | None  # time of the last invocation; null if the recorded value is not a time
+    # </fields>
 
 
 def as_wire(value: Any) -> Any:
@@ -220,6 +186,32 @@ def parsed(parse: Callable[[Any], T], data: Any) -> T:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise ProtocolError(f"the server sent an invalid message: {what}") from error
+
+
+_Parsers = tuple[tuple[str, Callable[[Any], Any]], ...]
+
+
+@functools.cache
+def _parsers(message: type[_Message]) -> tuple[_Parsers, _Parsers]:
+    """How to parse the fields that must be there, and those with a default."""
+    types = get_type_hints(message)
+    required: list[tuple[str, Callable[[Any], Any]]] = []
+    optional: list[tuple[str, Callable[[Any], Any]]] = []
+    for field in fields(message):  # type: ignore[arg-type]
+        into = required if field.default is MISSING else optional
+        into.append((field.name, _parser(types[field.name])))
+    return tuple(required), tuple(optional)
+
+
+def _parser(type_: Any) -> Callable[[Any], Any]:
+    """The parser of a value of the type of a field."""
+    arguments = get_args(type_)
+    if get_origin(type_) is tuple:
+        return functools.partial(_all, _parser(arguments[0]))
+    if arguments:  # T | None
+        parse = _parser(arguments[0])
+        return lambda value: None if value is None else parse(value)
+    return _PARSERS.get(type_) or type_.from_wire
 
 
 def _all(parse: Callable[[Any], T], items: Any) -> tuple[T, ...]:
@@ -251,3 +243,6 @@ def _time(value: Any) -> datetime:
     if len(text) != 20 or text[10] != "T" or text[19] != "Z":
         raise ValueError(f"expected a time as YYYY-MM-DDTHH:MM:SSZ, not {text!r:.40}")
     return datetime.fromisoformat(text[:19]).replace(tzinfo=timezone.utc)  # ten times as fast as strptime
+
+
+_PARSERS: Mapping[type, Callable[[Any], Any]] = {str: _text, int: _count, float: _number, datetime: _time}

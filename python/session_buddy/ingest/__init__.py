@@ -31,13 +31,16 @@ Progress = Callable[[int, int], bool]
 class Problem(TypedDict):
     """A file, folder or line that could not be read."""
 
+    # <fields Problem>
     path: str
     reason: str
+    # </fields>
 
 
 class ImportSummary(TypedDict):
     """Counts of an import. ``found`` is the sum of ``recorded`` and ``already_known``."""
 
+    # <fields ImportSummary>
     files: int
     bytes: int
     lines: int
@@ -60,6 +63,7 @@ class ImportSummary(TypedDict):
     problems: list[Problem]
     unreadable: list[Problem]  # the first 20 of unreadable_lines
     stopped: bool
+    # </fields>
 
 
 class WatchReport(TypedDict):
@@ -70,6 +74,7 @@ class WatchReport(TypedDict):
     ``database_back``; ``database_replaced``, which resets the counts; ``ended``.
     """
 
+    # <fields WatchReport>
     event: str
     runs: int  # invocations read from transcripts for the first time
     hooks_saw: int  # of runs: already recorded by hooks
@@ -80,6 +85,7 @@ class WatchReport(TypedDict):
     unfinished: int  # tool uses without a result yet
     path: str | None
     reason: str | None
+    # </fields>
 
 
 class RecordedInvocation(NamedTuple):

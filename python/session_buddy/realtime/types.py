@@ -17,61 +17,76 @@ __all__ = [
 ]
 
 
+# <fields TopSkill ErrorCount AnomalyDetails Anomaly ActiveSession DatabaseHealth SkillSummary>
 class TopSkill(TypedDict):
-    """Metrics of a skill over the sliding window."""
+    """Metrics of one skill in the sliding window (24 hours unless configured)."""
 
     skill_name: str
-    invocation_count: int
-    completed_count: int
-    avg_duration: float  # seconds; 0.0 if no completed invocation has a duration
-    last_invocation_at: str  # UTC, YYYY-MM-DDTHH:MM:SSZ
+    invocation_count: int  # invocations in the window
+    completed_count: int  # successful completions in the window
+    avg_duration: float  # mean duration in seconds of the completed invocations that have one; 0.0 if none has
+    last_invocation_at: str  # time of the last invocation
 
 
 class ErrorCount(TypedDict):
-    """How often an error type occurs among the observed failures."""
+    """How often one error type occurs."""
 
     error_type: str
     count: int
 
 
 class AnomalyDetails(TypedDict):
-    """Details of an anomaly. On the wire only if the subscription requests them."""
+    """What explains the anomaly. Present only if the subscription asks for it."""
 
     baseline_samples: int  # invocations behind baseline_value
     observed_samples: int  # invocations behind observed_value
-    z_score: float  # signed deviation_score: negative if the observed value is below the baseline
-    tail_probability: float  # one-sided p-value, 0 to 1
-    since: str  # when the episode started; UTC, YYYY-MM-DDTHH:MM:SSZ
-    common_errors: list[ErrorCount]  # the most common first, at most three
+    z_score: float  # the deviation with its sign: negative where the observed value is the smaller one
+    tail_probability: float  # probability of a deviation at least this large on this side if nothing has changed
+    since: str  # when it began
+    common_errors: list[ErrorCount]  # error types of the observed failures, the most common first; at most three
 
 
 class Anomaly(TypedDict):
-    """A skill that currently deviates from its baseline."""
+    """One anomaly at or above the threshold now."""
 
     skill_name: str
-    anomaly_type: str  # performance_drop, performance_spike (rates, 0 to 1) or pattern_shift (seconds)
+    anomaly_type: str
+    # value of the baseline: a completion rate from 0 to 1, for pattern_shift a duration in seconds
     baseline_value: float
-    observed_value: float
-    deviation_score: float  # |z|, at or above the threshold
+    observed_value: float  # value of the observation, in the same unit
+    deviation_score: float  # absolute z-score of the deviation, at or above the threshold
     details: AnomalyDetails
 
 
 class ActiveSession(TypedDict):
     """An agent session with recent activity."""
 
-    session_id: str
-    first_activity_at: str
-    last_activity_at: str
-    invocations: int
-    completed: int
-    distinct_skills: int
+    session_id: str  # the id under which the invocations were recorded
+    first_activity_at: str  # time of its first invocation
+    last_activity_at: str  # time of its last invocation
+    invocations: int  # all its invocations
+    completed: int  # those of them that completed
+    distinct_skills: int  # skills that it used
 
 
 class DatabaseHealth(TypedDict):
-    """Whether the last cycle could read the database, and if not, why."""
+    """Whether the last cycle could read the database."""
 
     readable: bool
-    reason: str
+    reason: str  # a short sentence; empty if readable
+
+
+class SkillSummary(TypedDict):
+    """Metrics of one skill over its whole recorded life."""
+
+    skill_name: str
+    total_invocations: int  # all recorded invocations
+    completion_rate: float  # completed invocations by all invocations, a fraction
+    avg_duration_seconds: float  # mean duration in seconds; 0.0 if none is known
+    last_invocation_at: str | None  # time of the last invocation; null if the recorded value is not a time
+
+
+# </fields>
 
 
 class MetricsData(TypedDict):
@@ -90,13 +105,3 @@ class Snapshot(TypedDict):
     sequence: int  # incremented by one per cycle, from 1; 0 before the first
     sessions: list[ActiveSession]
     database: DatabaseHealth
-
-
-class SkillSummary(TypedDict):
-    """Lifetime metrics of a skill."""
-
-    skill_name: str
-    total_invocations: int
-    completion_rate: float  # 0 to 1
-    avg_duration_seconds: float
-    last_invocation_at: str | None

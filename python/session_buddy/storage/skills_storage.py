@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from session_buddy import _native, _runtime
 from session_buddy._arguments import checked_busy_timeout, resolved_db_path
@@ -74,6 +74,7 @@ class SkillMetrics:
 class StoredInvocation:
     """An invocation as stored: a row of skill_invocation, timestamps unchanged, an invalid duration as None."""
 
+    # <fields StoredInvocation>
     id: int
     skill_name: str
     invoked_at: str
@@ -89,12 +90,14 @@ class StoredInvocation:
     embedding: bytes | None
     workflow_phase: str | None
     workflow_step_id: str | None
+    # </fields>
 
 
 @dataclass(frozen=True)
 class SessionSummary:
     """One session, aggregated from its invocations. Times are UTC, None if no invocation has a valid one."""
 
+    # <fields SessionSummary>
     session_id: str
     unique_skills: int
     total_invocations: int
@@ -104,12 +107,14 @@ class SessionSummary:
     first_skill_at: str | None
     last_skill_at: str | None
     skills: dict[str, int]  # name → invocations
+    # </fields>
 
 
 @dataclass(frozen=True)
 class HourlyAggregate:
     """One skill in one hour (a rollup), with the columns of skill_time_series."""
 
+    # <fields HourlyAggregate>
     skill_name: str
     timestamp: str  # the beginning of the hour, UTC
     invocation_count: int
@@ -117,12 +122,14 @@ class HourlyAggregate:
     completion_rate: float  # 0 to 1, as in the table
     avg_duration_seconds: float | None  # mean over completed invocations with a duration
     unique_sessions: int
+    # </fields>
 
 
 @dataclass(frozen=True)
 class PhaseEffectiveness:
     """One skill in one workflow phase, with the columns of v_skill_effectiveness_by_phase."""
 
+    # <fields PhaseEffectiveness>
     skill_name: str
     workflow_phase: str
     total_invocations: int
@@ -133,6 +140,7 @@ class PhaseEffectiveness:
     avg_duration_seconds: float | None  # mean over all invocations with a duration
     avg_completion_time: float | None  # mean over the completed ones
     completion_rate: float  # 0 to 100, as in the view
+    # </fields>
 
 
 class InvocationFilter(TypedDict, total=False):
@@ -412,23 +420,9 @@ def _to_micros(name: str, value: object) -> int:
 
 
 def _to_metrics(row: _native.SkillMetricsRow) -> SkillMetrics:
-    return SkillMetrics(
-        skill_name=row["skill_name"],
-        total_invocations=row["total_invocations"],
-        completed_invocations=row["completed_invocations"],
-        abandoned_invocations=row["abandoned_invocations"],
-        total_duration_seconds=row["total_duration_seconds"],
-        workflow_paths=_counts(row["workflow_paths"]),
-        common_errors=_counts(row["common_errors"]),
-        follow_up_actions=_counts(row["follow_up_actions"]),
-        avg_selection_rank=row["avg_selection_rank"],
-        recommendation_success_rate=row["recommendation_success_rate"],
-        first_invoked=row["first_invoked"],
-        last_invoked=row["last_invoked"],
-        completion_rate=row["completion_rate"],
-        avg_duration_seconds=row["avg_duration_seconds"],
-        updated_at=row["updated_at"],
-    )
+    texts = {"workflow_paths", "common_errors", "follow_up_actions"}
+    values: dict[str, Any] = {name: _counts(str(value)) if name in texts else value for name, value in row.items()}
+    return SkillMetrics(**values)
 
 
 def _counts(text: str) -> dict[str, int]:

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "session_buddy/core/timestamp.hpp"
+#include "session_buddy/protocol/entities.hpp"
 
 namespace session_buddy::protocol {
 namespace {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "protocol/sample_snapshot.hpp"
+#include "session_buddy/protocol/entities.hpp"
 
 namespace session_buddy::protocol {
 namespace {

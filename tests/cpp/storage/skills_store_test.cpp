@@ -166,10 +166,11 @@ TEST_F(Store, reads_the_sliding_window_in_the_contracts_order) {
     test::execute(path,
                   test::insertion("g", "garbage") + test::insertion("a", "2026-02-10T10:00:00Z", "s", true, "'x'"));
     std::vector<std::string> lines;
-    for (const RealTimeRow& row : store.real_time_metrics(10, std::chrono::hours{24}, now)) {
-        lines.push_back(row.skill_name + " " + std::to_string(row.invocation_count) + " " +
-                        std::to_string(row.completed_count) + " " + std::to_string(row.avg_duration).substr(0, 3) +
-                        " " + format_timestamp(row.last_invocation_at));
+    for (const auto& [name, window, lifetime] : store.real_time_metrics(10, std::chrono::hours{24}, now)) {
+        lines.push_back(name + " " + std::to_string(window.invocation_count) + " " +
+                        std::to_string(window.completed_count) + " " +
+                        std::to_string(window.avg_duration_seconds).substr(0, 3) + " " +
+                        format_timestamp(window.last_invocation_at));
     }
     EXPECT_EQ(lines, (std::vector<std::string>{"a 3 2 2.0 2026-02-10T11:00:00Z", "b 2 2 3.0 2026-02-10T11:59:00Z",
                                                "d 1 1 0.0 2026-02-10T12:00:00Z", "e 1 1 0.0 2026-02-10T12:00:00Z",

@@ -62,7 +62,7 @@ export interface Anomaly {
    */
   observed_value: number;
   /**
-   * Absolute z-score of the deviation; at or above the threshold, and above min_deviation of the subscription or equal to it.
+   * Absolute z-score of the deviation, at or above the threshold.
    */
   deviation_score: number;
   details?: Details;
@@ -92,7 +92,7 @@ export interface Details {
    */
   since: string;
   /**
-   * Error types of the observed failures, the most common first.
+   * Error types of the observed failures, the most common first; at most three.
    *
    * @maxItems 3
    */

@@ -269,6 +269,11 @@ export interface components {
             /** @description Options whose limits are reached, so that the rest is summed as other. */
             limits_reached: ("max_tracked_skills" | "max_tracked_sessions" | "max_tracked_error_types")[];
         };
+        /**
+         * @default invocation_count
+         * @enum {unknown}
+         */
+        SkillSort: "invocation_count" | "skill_name" | "completion_rate" | "avg_duration" | "last_invocation_at" | "deviation_score" | "total_invocations";
         /** @description Metrics of the sliding window. */
         Window: {
             invocation_count: components["schemas"]["Count"];
@@ -297,7 +302,7 @@ export interface components {
             baseline_value: number;
             /** @description Value of the observation, in the same unit. */
             observed_value: number;
-            /** @description Absolute z-score of the deviation. */
+            /** @description Absolute z-score of the deviation, at or above the threshold. */
             deviation_score: number;
             details: components["schemas"]["details"];
         };
@@ -336,8 +341,9 @@ export interface components {
             /** @description Workflow phases of the runs of the window, the most frequent first. */
             phases: components["schemas"]["Phase"][];
         };
+        /** @description Invocations of one workflow phase. */
         Phase: {
-            /** @description Null for runs without one. */
+            /** @description Null for invocations without one. */
             workflow_phase: string | null;
             invocation_count: components["schemas"]["Count"];
             completed_count: components["schemas"]["Count"];
@@ -352,6 +358,7 @@ export interface components {
             step_seconds: number;
             points: components["schemas"]["Point"][];
         };
+        /** @description One step of a series. */
         Point: {
             /** @description When the step begins. */
             at: components["schemas"]["Time"];
@@ -518,7 +525,7 @@ export interface components {
             tail_probability: number;
             /** @description When it began. */
             since: components["schemas"]["timestamp"];
-            /** @description Error types of the observed failures, the most common first. */
+            /** @description Error types of the observed failures, the most common first; at most three. */
             common_errors: components["schemas"]["error_count"][];
         };
         session: {
@@ -728,7 +735,7 @@ export interface operations {
                  */
                 search?: string;
                 /** @description Sort key; ties are sorted by name, skills without a value come last. `deviation_score` is that of the largest open anomaly, `last_invocation_at` the last one ever; the others are of the window, except `total_invocations`. */
-                sort?: "invocation_count" | "skill_name" | "completion_rate" | "avg_duration" | "last_invocation_at" | "deviation_score" | "total_invocations";
+                sort?: components["schemas"]["SkillSort"];
                 /** @description Descending by default, by name ascending. */
                 order?: "asc" | "desc";
                 /** @description If true, only skills with an invocation in the window. */

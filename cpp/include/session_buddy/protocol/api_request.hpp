@@ -28,20 +28,13 @@ struct Page {
     std::int64_t offset = 0;  ///< 0 or more
 };
 
-enum class SkillSort : std::uint8_t {
-    invocation_count,
-    skill_name,
-    completion_rate,
-    avg_duration,
-    last_invocation_at,
-    deviation_score,
-    total_invocations
-};
+/// What skills are sorted by: see entities.hpp.
+enum class SkillSort : std::uint8_t;
 
 /// GET /api/v1/skills
 struct SkillsRequest {
     std::string search{};  ///< substring of the name; empty for all
-    SkillSort sort = SkillSort::invocation_count;
+    SkillSort sort{};      ///< default: by invocation_count
     bool descending = true;
     bool active = false;  ///< only skills with an invocation in the window
     bool sparkline = false;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "session_buddy/core/clock.hpp"
+#include "session_buddy/core/snapshot.hpp"
 #include "session_buddy/storage/error.hpp"
 #include "session_buddy/storage/invocation_record.hpp"
 #include "session_buddy/storage/skills_queries.hpp"
@@ -37,15 +38,6 @@ struct SkillMetricsRow {
     std::string updated_at;
 };
 
-/// One skill over a sliding window, as in data.top_skills of the API.
-struct RealTimeRow {
-    std::string skill_name;
-    std::int64_t invocation_count = 0;
-    std::int64_t completed_count = 0;
-    double avg_duration = 0.0;
-    TimePoint last_invocation_at;
-};
-
 /// Thread-safe (one mutex around the connection). Every call may throw StorageError.
 class SkillsStore {
   public:
@@ -64,9 +56,10 @@ class SkillsStore {
     [[nodiscard]] std::optional<SkillMetricsRow> metrics(std::string_view skill_name);
     /// Ordered by total_invocations descending, then name. limit ≥ 0.
     [[nodiscard]] std::vector<SkillMetricsRow> all_metrics(std::int64_t limit);
-    /// Metrics over (now − window, now] in the order of data.top_skills; rows from the future count as now.
-    [[nodiscard]] std::vector<RealTimeRow> real_time_metrics(std::int64_t limit, std::chrono::microseconds window,
-                                                             TimePoint now);
+    /// Metrics over (now − window, now], without those of the lifetime, in the order of data.top_skills; rows from the
+    /// future count as now.
+    [[nodiscard]] std::vector<SkillMetrics> real_time_metrics(std::int64_t limit, std::chrono::microseconds window,
+                                                              TimePoint now);
 
     /// Further queries, with their own connection; valid as long as the store.
     [[nodiscard]] SkillsQueries& queries() noexcept;

@@ -1,0 +1,251 @@
+// The field lists of the entities of the WebSocket and HTTP APIs, in the order of the API. A new field of an entity
+// goes here, and everywhere else it is generated: run scripts/write_entities.py after a change.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <tuple>
+
+#include "session_buddy/core/enum_names.hpp"
+#include "session_buddy/core/fields.hpp"
+#include "session_buddy/core/skill_history.hpp"
+#include "session_buddy/core/snapshot.hpp"
+#include "session_buddy/metrics/series.hpp"
+#include "session_buddy/metrics/wilson.hpp"
+
+namespace session_buddy::protocol {
+
+// ---- Values that are derived from the members
+
+[[nodiscard]] inline std::optional<double> rate(std::int64_t part, std::int64_t whole) {
+    return whole > 0 ? std::optional(static_cast<double>(part) / static_cast<double>(whole)) : std::nullopt;
+}
+[[nodiscard]] inline std::optional<double> completion_rate(const WindowMetrics& window) {
+    return rate(window.completed_count, window.invocation_count);
+}
+[[nodiscard]] inline std::optional<double> mean_duration(const WindowMetrics& window) {
+    return window.timed_count > 0 ? std::optional(window.avg_duration_seconds) : std::nullopt;
+}
+/// LifetimeMetrics does not distinguish a mean of 0 from no mean.
+[[nodiscard]] inline std::optional<double> mean_duration(const LifetimeMetrics& lifetime) {
+    return lifetime.avg_duration_seconds > 0.0 ? std::optional(lifetime.avg_duration_seconds) : std::nullopt;
+}
+[[nodiscard]] inline std::optional<TimePoint> last_in_window(const WindowMetrics& window) {
+    return window.invocation_count > 0 ? std::optional(window.last_invocation_at) : std::nullopt;
+}
+
+// ---- Live metrics
+
+inline constexpr auto kTopSkill = entity(
+    "TopSkill", "Metrics of one skill in the sliding window (24 hours unless configured).",
+    field<"skill_name">(&SkillMetrics::skill_name, Kind::skill_name),
+    field<"invocation_count">(within(&SkillMetrics::window, &WindowMetrics::invocation_count), Kind::positive,
+                              "Invocations in the window."),
+    field<"completed_count">(within(&SkillMetrics::window, &WindowMetrics::completed_count),
+                             "Successful completions in the window."),
+    field<"avg_duration">(within(&SkillMetrics::window, &WindowMetrics::avg_duration_seconds), Kind::seconds,
+                          "Mean duration in seconds of the completed invocations that have one; 0.0 if none has."),
+    field<"last_invocation_at">(within(&SkillMetrics::window, &WindowMetrics::last_invocation_at),
+                                "Time of the last invocation."));
+
+/// Of a pair, or of a struct with these two members.
+inline constexpr auto kErrorCount = entity("ErrorCount", "How often one error type occurs.",
+                                           field<"error_type">([](const auto& each) -> const std::string& {
+                                               const auto& [error_type, count] = each;
+                                               return error_type;
+                                           }),
+                                           field<"count">(
+                                               [](const auto& each) {
+                                                   const auto& [error_type, count] = each;
+                                                   return count;
+                                               },
+                                               Kind::positive));
+
+inline constexpr auto kAnomalyDetails = entity(
+    "AnomalyDetails", "What explains the anomaly. Present only if the subscription asks for it.",
+    field<"baseline_samples">(&Anomaly::baseline_samples, "Invocations behind baseline_value."),
+    field<"observed_samples">(&Anomaly::observed_samples, "Invocations behind observed_value."),
+    field<"z_score">(&Anomaly::z_score,
+                     "The deviation with its sign: negative where the observed value is the smaller one."),
+    field<"tail_probability">(&Anomaly::tail_probability, Kind::fraction,
+                              "Probability of a deviation at least this large on this side if nothing has changed."),
+    field<"since">(&Anomaly::since, "When it began."),
+    field<"common_errors", &kErrorCount>(
+        &Anomaly::common_errors, "Error types of the observed failures, the most common first; at most three."));
+
+inline constexpr std::tuple kDeviationFields{
+    field<"anomaly_type">(&Anomaly::type),
+    field<"baseline_value">(
+        &Anomaly::baseline_value, Kind::amount,
+        "Value of the baseline: a completion rate from 0 to 1, for pattern_shift a duration in seconds."),
+    field<"observed_value">(&Anomaly::observed_value, Kind::amount, "Value of the observation, in the same unit."),
+    field<"deviation_score">(&Anomaly::deviation_score, Kind::amount,
+                             "Absolute z-score of the deviation, at or above the threshold.")};
+
+/// Without details, as for subscriptions that do not ask for them.
+inline constexpr auto kPlainAnomaly =
+    entity("PlainAnomaly", "One anomaly at or above the threshold now.",
+           std::tuple_cat(std::tuple{field<"skill_name">(&Anomaly::skill_name, Kind::skill_name)}, kDeviationFields));
+inline constexpr auto kAnomaly =
+    entity("Anomaly", kPlainAnomaly.meaning,
+           std::tuple_cat(kPlainAnomaly.fields, std::tuple{optional_field<"details", &kAnomalyDetails>(kSelf)}));
+/// Within a skill, so without the name of the skill.
+inline constexpr auto kOpenAnomaly =
+    entity("OpenAnomaly", "An anomaly of the skill that is open now.",
+           std::tuple_cat(kDeviationFields, std::tuple{field<"details", &kAnomalyDetails>(kSelf)}));
+
+inline constexpr auto kActiveSession =
+    entity("ActiveSession", "An agent session with recent activity.",
+           field<"session_id">(&SessionMetrics::session_id, "The id under which the invocations were recorded."),
+           field<"first_activity_at">(&SessionMetrics::first_activity_at, "Time of its first invocation."),
+           field<"last_activity_at">(&SessionMetrics::last_activity_at, "Time of its last invocation."),
+           field<"invocations">(&SessionMetrics::invocations, "All its invocations."),
+           field<"completed">(&SessionMetrics::completed, "Those of them that completed."),
+           field<"distinct_skills">(&SessionMetrics::distinct_skills, "Skills that it used."));
+
+inline constexpr auto kSkillSummary =
+    entity("SkillSummary", "Metrics of one skill over its whole recorded life.",
+           field<"skill_name">(&SkillMetrics::skill_name, Kind::skill_name),
+           field<"total_invocations">(within(&SkillMetrics::lifetime, &LifetimeMetrics::total_invocations),
+                                      "All recorded invocations."),
+           field<"completion_rate">(within(&SkillMetrics::lifetime, &LifetimeMetrics::completion_rate), Kind::fraction,
+                                    "Completed invocations by all invocations, a fraction."),
+           field<"avg_duration_seconds">(within(&SkillMetrics::lifetime, &LifetimeMetrics::avg_duration_seconds),
+                                         Kind::seconds, "Mean duration in seconds; 0.0 if none is known."),
+           field<"last_invocation_at">(within(&SkillMetrics::lifetime, &LifetimeMetrics::last_invocation_at),
+                                       "Time of the last invocation; null if the recorded value is not a time."));
+
+// ---- HTTP API
+
+inline constexpr auto kWindow = entity(
+    "Window", "Metrics of the sliding window.", field<"invocation_count">(&WindowMetrics::invocation_count),
+    field<"completed_count">(&WindowMetrics::completed_count),
+    field<"completion_rate">([](const WindowMetrics& window) { return completion_rate(window); }, Kind::fraction),
+    field<"completion_rate_low">(
+        [](const WindowMetrics& window) {
+            const auto interval = metrics::wilson_interval(window.completed_count, window.invocation_count);
+            return interval ? std::optional(interval->low) : std::nullopt;
+        },
+        Kind::fraction, "Lower end of the 95 % Wilson interval."),
+    field<"completion_rate_high">(
+        [](const WindowMetrics& window) {
+            const auto interval = metrics::wilson_interval(window.completed_count, window.invocation_count);
+            return interval ? std::optional(interval->high) : std::nullopt;
+        },
+        Kind::fraction, "Upper end of the 95 % Wilson interval."),
+    field<"avg_duration">([](const WindowMetrics& window) { return mean_duration(window); }, Kind::seconds),
+    field<"last_invocation_at">(last_in_window));
+
+inline constexpr auto kLifetime =
+    entity("Lifetime", "Metrics of all invocations ever recorded, including deleted ones.",
+           field<"total_invocations">(&LifetimeMetrics::total_invocations),
+           field<"completed_invocations">(&LifetimeMetrics::completed_invocations),
+           field<"completion_rate">(
+               [](const LifetimeMetrics& lifetime) {
+                   return rate(lifetime.completed_invocations, lifetime.total_invocations);
+               },
+               Kind::fraction),
+           field<"avg_duration_seconds">([](const LifetimeMetrics& lifetime) { return mean_duration(lifetime); },
+                                         Kind::seconds),
+           field<"last_invocation_at">(&LifetimeMetrics::last_invocation_at));
+
+inline constexpr auto kPhase = entity(
+    "Phase", "Invocations of one workflow phase.",
+    field<"workflow_phase">(&PhaseCount::workflow_phase, "Null for invocations without one."),
+    field<"invocation_count">(&PhaseCount::invocation_count), field<"completed_count">(&PhaseCount::completed_count),
+    field<"completion_rate">(
+        [](const PhaseCount& phase) { return rate(phase.completed_count, phase.invocation_count); }, Kind::fraction),
+    field<"avg_duration">(&PhaseCount::avg_duration_seconds, Kind::seconds));
+
+/// One step of a series.
+struct SeriesItem {
+    TimePoint at;  ///< start of the step
+    metrics::SeriesPoint point;
+};
+
+inline constexpr auto kPoint = entity(
+    "Point", "One step of a series.", field<"at">(&SeriesItem::at, "When the step begins."),
+    field<"invocation_count">(within(&SeriesItem::point, &metrics::SeriesPoint::invocation_count)),
+    field<"completed_count">(within(&SeriesItem::point, &metrics::SeriesPoint::completed_count)),
+    field<"avg_duration">(within(&SeriesItem::point, &metrics::SeriesPoint::avg_duration), Kind::seconds),
+    field<"p50_duration">(within(&SeriesItem::point, &metrics::SeriesPoint::p50_duration), Kind::seconds,
+                          "Median of the durations of completed invocations, interpolated between ranks; null also if "
+                          "only hourly rollups exist for a part of the step."),
+    field<"p95_duration">(within(&SeriesItem::point, &metrics::SeriesPoint::p95_duration), Kind::seconds,
+                          "Their 95th percentile, likewise."));
+
+/// An item of the list of anomalies: a stored episode, an anomaly of the snapshot, or both merged.
+struct EpisodeItem {
+    StoredEpisode stored;
+    bool has_id = true;
+    const Anomaly* current = nullptr;  ///< null if it is not in the snapshot
+};
+
+inline constexpr auto kEpisode = entity(
+    "Episode", "One episode. Numbers are null if another program wrote it without them.",
+    field<"id">([](const EpisodeItem& item) { return item.has_id ? std::optional(item.stored.id) : std::nullopt; },
+                "In skill_anomalies; null while it could not be written there."),
+    field<"skill_name">(within(&EpisodeItem::stored, &StoredEpisode::skill_name), Kind::skill_name),
+    field<"anomaly_type">(within(&EpisodeItem::stored, &StoredEpisode::anomaly_type),
+                          "performance_drop, performance_spike or pattern_shift; other programs may write others."),
+    field<"baseline_value">(
+        within(&EpisodeItem::stored, &StoredEpisode::baseline_value),
+        "Value of the baseline: a completion rate from 0 to 1, for pattern_shift a duration in seconds."),
+    field<"observed_value">(within(&EpisodeItem::stored, &StoredEpisode::observed_value),
+                            "What was seen, in the same unit; of an open one now."),
+    field<"deviation_score">(within(&EpisodeItem::stored, &StoredEpisode::deviation_score),
+                             "Absolute z-score; of an open one now."),
+    field<"detected_at">(within(&EpisodeItem::stored, &StoredEpisode::detected_at)),
+    field<"resolved_at">(within(&EpisodeItem::stored, &StoredEpisode::resolved_at)),
+    field<"details", &kAnomalyDetails>(&EpisodeItem::current, "What explains an open one; null for others."));
+
+// ---- Sort keys of GET /api/v1/skills
+
+enum class SkillSort : std::uint8_t {
+    invocation_count,
+    skill_name,
+    completion_rate,
+    avg_duration,
+    last_invocation_at,
+    deviation_score,
+    total_invocations
+};
+
+inline constexpr EnumNames kSkillSorts{std::array{
+    EnumName{SkillSort::invocation_count, "invocation_count"}, EnumName{SkillSort::skill_name, "skill_name"},
+    EnumName{SkillSort::completion_rate, "completion_rate"}, EnumName{SkillSort::avg_duration, "avg_duration"},
+    EnumName{SkillSort::last_invocation_at, "last_invocation_at"},
+    EnumName{SkillSort::deviation_score, "deviation_score"},
+    EnumName{SkillSort::total_invocations, "total_invocations"}}};
+
+[[nodiscard]] inline std::optional<TimePoint> last_invocation(const SkillMetrics& skill) {
+    const auto last = last_in_window(skill.window);
+    return last ? last : skill.lifetime.last_invocation_at;
+}
+
+/// What a skill is sorted by, as a number; nullopt if it has no such value, or if the key needs more than its metrics.
+[[nodiscard]] inline std::optional<double> sort_value(const SkillMetrics& skill, SkillSort sort) {
+    switch (sort) {
+        case SkillSort::invocation_count:
+            return static_cast<double>(skill.window.invocation_count);
+        case SkillSort::completion_rate:
+            return completion_rate(skill.window);
+        case SkillSort::avg_duration:
+            return mean_duration(skill.window);
+        case SkillSort::last_invocation_at:
+            if (const auto last = last_invocation(skill)) {
+                return static_cast<double>(last->time_since_epoch().count());
+            }
+            return std::nullopt;
+        case SkillSort::total_invocations:
+            return static_cast<double>(skill.lifetime.total_invocations);
+        case SkillSort::skill_name:
+        case SkillSort::deviation_score:
+            break;
+    }
+    return std::nullopt;
+}
+
+}  // namespace session_buddy::protocol
