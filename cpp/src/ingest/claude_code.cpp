@@ -58,7 +58,7 @@ bool keeps(int depth, std::string_view key, const KeysAbove& above) {
             dom::object fields;
             if (part.get(fields) == simdjson::SUCCESS && text.size() < kErrorTextBytes) {
                 std::string_view own;
-                read_members(fields, "text"sv, own);
+                read_members(fields, "text"sv, &own);
                 text += own.substr(0, kErrorTextBytes);
                 text += '\n';
             }
@@ -94,13 +94,13 @@ bool keeps(int depth, std::string_view key, const KeysAbove& above) {
 struct Line {
     explicit Line(const dom::object& fields) {
         std::optional<dom::element> tool_result;
-        read_members(fields, "timestamp"sv, timestamp, "sessionId"sv, session, "uuid"sv, uuid, "isSidechain"sv,
-                     is_sidechain, "isCompactSummary"sv, is_summary, "toolUseResult"sv, tool_result);
+        read_members(fields, "timestamp"sv, &timestamp, "sessionId"sv, &session, "uuid"sv, &uuid, "isSidechain"sv,
+                     &is_sidechain, "isCompactSummary"sv, &is_summary, "toolUseResult"sv, &tool_result);
         if (dom::object result; tool_result && tool_result->get(result) == simdjson::SUCCESS) {
             std::optional<dom::element> duration;
             std::optional<dom::element> other_duration;
-            read_members(result, "durationMs"sv, duration, "duration_ms"sv, other_duration, "interrupted"sv,
-                         interrupted);
+            read_members(result, "durationMs"sv, &duration, "duration_ms"sv, &other_duration, "interrupted"sv,
+                         &interrupted);
             const auto is_bad = [](const auto& value) { return value && value->is_number() && !to_seconds(value); };
             bad_duration = is_bad(duration) || is_bad(other_duration);
             duration_seconds = to_seconds(duration);
@@ -122,8 +122,8 @@ struct Line {
 struct Block {
     explicit Block(const dom::element& element) {
         if (dom::object fields; element.get(fields) == simdjson::SUCCESS) {
-            read_members(fields, "type"sv, type, "id"sv, id, "name"sv, name, "tool_use_id"sv, tool_use_id, "text"sv,
-                         text, "is_error"sv, is_error, "input"sv, input, "content"sv, content);
+            read_members(fields, "type"sv, &type, "id"sv, &id, "name"sv, &name, "tool_use_id"sv, &tool_use_id, "text"sv,
+                         &text, "is_error"sv, &is_error, "input"sv, &input, "content"sv, &content);
         }
     }
 
@@ -194,8 +194,8 @@ LineKind read_line(const dom::object& line, const LineOrigin& origin, Transcript
     std::optional<dom::element> message;
     // One of these identifies the lines of other types as written by Claude Code.
     std::array<std::optional<dom::element>, 4> own;
-    read_members(line, "type"sv, type, "message"sv, message, "sessionId"sv, own[0], "uuid"sv, own[1], "leafUuid"sv,
-                 own[2], "snapshot"sv, own[3]);
+    read_members(line, "type"sv, &type, "message"sv, &message, "sessionId"sv, &own[0], "uuid"sv, &own[1], "leafUuid"sv,
+                 &own[2], "snapshot"sv, &own[3]);
     if (type == "progress") {
         return LineKind::progress;
     }
@@ -205,7 +205,7 @@ LineKind read_line(const dom::object& line, const LineOrigin& origin, Transcript
         return type.empty() || !is_own ? LineKind::foreign : LineKind::other;
     }
     std::optional<dom::element> content;
-    read_members(fields_of_message, "content"sv, content);
+    read_members(fields_of_message, "content"sv, &content);
     dom::array blocks;
     const bool is_text = content && content->is_string();
     if (is_text ? type == "user" : content && content->get(blocks) == simdjson::SUCCESS) {

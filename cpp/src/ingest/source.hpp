@@ -10,7 +10,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "session_buddy/core/options.hpp"
@@ -57,33 +56,33 @@ template <std::size_t N>
     return value.get(text) == simdjson::SUCCESS ? text : std::string_view{};
 }
 
-inline void assign(std::string_view& target, const simdjson::dom::element& value) {
-    target = text_of(value);
+inline void assign(std::string_view* target, const simdjson::dom::element& value) {
+    *target = text_of(value);
 }
-inline void assign(bool& target, const simdjson::dom::element& value) {
+inline void assign(bool* target, const simdjson::dom::element& value) {
     bool flag = false;
-    target = value.get(flag) == simdjson::SUCCESS && flag;
+    *target = value.get(flag) == simdjson::SUCCESS && flag;
 }
-inline void assign(std::optional<simdjson::dom::element>& target, const simdjson::dom::element& value) {
-    target = value;
+inline void assign(std::optional<simdjson::dom::element>* target, const simdjson::dom::element& value) {
+    *target = value;
 }
 
 inline void assign_member(std::string_view /*key*/, const simdjson::dom::element& /*value*/) {}
 template <typename Target, typename... Others>
-void assign_member(std::string_view key, const simdjson::dom::element& value, const std::string_view& name,
-                   Target& target, Others&&... others) {
+void assign_member(std::string_view key, const simdjson::dom::element& value, std::string_view name, Target* target,
+                   Others... others) {
     if (key == name) {
         assign(target, value);
     } else {
-        assign_member(key, value, std::forward<Others>(others)...);
+        assign_member(key, value, others...);
     }
 }
 
-/// `read_members(object, "type"sv, type, "id"sv, id)` assigns the members of these keys to texts (empty if the value is
-/// no string), flags (false if it is not `true`) or elements. Of duplicate keys the last one counts, as in other JSON
-/// parsers.
+/// `read_members(object, "type"sv, &type, "id"sv, &id)` assigns the members of these keys to texts (empty if the value
+/// is no string), flags (false if it is not `true`) or elements. Of duplicate keys the last one counts, as in other
+/// JSON parsers.
 template <typename... NamesAndTargets>
-void read_members(const simdjson::dom::object& object, NamesAndTargets&&... names_and_targets) {
+void read_members(const simdjson::dom::object& object, NamesAndTargets... names_and_targets) {
     for (const auto& [key, value] : object) {
         assign_member(key, value, names_and_targets...);
     }
