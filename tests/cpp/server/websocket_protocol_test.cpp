@@ -24,7 +24,6 @@ using test::skill;
 using test::snapshot_of;
 using testing::ElementsAre;
 using testing::IsEmpty;
-using testing::Pair;
 using testing::SizeIs;
 using testing::StartsWith;
 using Frames = std::vector<std::string>;
@@ -40,7 +39,7 @@ const std::string kUpgrade = "HTTP/1.1 101 Switching Protocols\r\n\r\n";
 const std::string kPingRequest = client_frame(kText, R"({"type":"ping"})");
 const std::string kPongReply = R"(text {"type":"pong"})";
 const std::string kAuthRequest = client_frame(kText, R"({"type":"auth","token":"secret","request_id":"a"})");
-const std::string kAuthenticated = "text {\"type\":\"authenticated\"";
+const std::string kAuthenticated = R"(text {"type":"authenticated")";
 
 std::string repeated(const std::string& bytes, std::size_t count) {
     std::string all;
@@ -123,6 +122,11 @@ class Connection final : public Client::Sender {
         blocked_ = false;
         protocol.on_writable(now);
         return write();
+    }
+    /// The result of a check of the timeouts after `time`.
+    std::string_view timeout_after(SteadyTime::duration time) {
+        now += time;
+        return protocol.check_timeouts(now);
     }
     /// The frames of broadcasts since the last call.
     Frames broadcasts() { return frames_in(std::exchange(sent_, {})); }
@@ -232,7 +236,7 @@ TEST(WebSocketProtocol, sends_a_broadcast_immediately) {
     TestContext test;
     Connection client(test);
     test.publish();
-    EXPECT_THAT(client.broadcasts(), ElementsAre(StartsWith("text {\"type\":\"metrics_update\"")));
+    EXPECT_THAT(client.broadcasts(), ElementsAre(StartsWith(R"(text {"type":"metrics_update")")));
     EXPECT_THAT(client.write(), IsEmpty());
 }
 
@@ -254,8 +258,7 @@ TEST(WebSocketProtocol, keeps_only_the_newest_broadcast_while_the_socket_is_bloc
 TEST(WebSocketProtocol, sends_a_queued_ping_with_the_next_broadcast) {
     TestContext test;
     Connection client(test);
-    client.now += 20s;
-    EXPECT_EQ(client.protocol.check_timeouts(client.now), "");
+    EXPECT_EQ(client.timeout_after(20s), "");
     test.publish();
     EXPECT_THAT(client.broadcasts(), ElementsAre("ping ", StartsWith("text {")));
     EXPECT_THAT(client.write(), IsEmpty());
@@ -329,7 +332,7 @@ TEST(WebSocketProtocol, serves_a_client_again_that_backs_off) {
     Connection client(test);
     client.receive(repeated(kPingRequest, 7));
     client.now += 400ms;
-    EXPECT_THAT(client.receive(kPingRequest), ElementsAre(StartsWith("text {\"type\":\"error\"")));
+    EXPECT_THAT(client.receive(kPingRequest), ElementsAre(StartsWith(R"(text {"type":"error")")));
     client.now += 400ms;
     EXPECT_THAT(client.receive(kPingRequest), ElementsAre(kPongReply));
 }
@@ -460,8 +463,7 @@ TEST(WebSocketProtocol, pings_once_per_interval) {
     TestContext test;
     Connection client(test);
     const auto ping_after = [&](std::chrono::seconds time) {
-        client.now += time;
-        EXPECT_EQ(client.protocol.check_timeouts(client.now), "");
+        EXPECT_EQ(client.timeout_after(time), "");
         return client.write();
     };
     EXPECT_THAT(ping_after(19s), IsEmpty());
@@ -480,13 +482,10 @@ TEST(WebSocketProtocol, queues_no_second_ping_and_none_unless_open) {
     closing.protocol.shut_down(closing.now);
     closing.write();
     for (auto* connection : {&client, &closing}) {
-        connection->now += 9s;
-        EXPECT_EQ(connection->protocol.check_timeouts(connection->now), "");
+        EXPECT_EQ(connection->timeout_after(9s), "");
     }
-    client.now += 15s;
-    EXPECT_EQ(client.protocol.check_timeouts(client.now), "");
-    client.now += 5s;
-    EXPECT_EQ(client.protocol.check_timeouts(client.now), "");
+    EXPECT_EQ(client.timeout_after(15s), "");
+    EXPECT_EQ(client.timeout_after(5s), "");
     EXPECT_THAT(client.unblock(), ElementsAre("ping "));
     EXPECT_THAT(closing.write(), IsEmpty());
 }
@@ -494,13 +493,10 @@ TEST(WebSocketProtocol, queues_no_second_ping_and_none_unless_open) {
 TEST(WebSocketProtocol, drops_a_client_that_is_silent) {
     TestContext test;
     Connection client(test);
-    client.now += 39s;
-    EXPECT_EQ(client.protocol.check_timeouts(client.now), "");
+    EXPECT_EQ(client.timeout_after(39s), "");
     client.receive(client_frame(kPong, ""));
-    client.now += 39s;
-    EXPECT_EQ(client.protocol.check_timeouts(client.now), "");
-    client.now += 1s;
-    EXPECT_EQ(client.protocol.check_timeouts(client.now), "no data received within ping_timeout");
+    EXPECT_EQ(client.timeout_after(39s), "");
+    EXPECT_EQ(client.timeout_after(1s), "no data received within ping_timeout");
 }
 
 TEST(WebSocketProtocol, drops_a_client_that_does_not_receive_a_message_even_if_it_sends) {
@@ -511,18 +507,15 @@ TEST(WebSocketProtocol, drops_a_client_that_does_not_receive_a_message_even_if_i
     client.now += 29s;
     client.receive(client_frame(kPong, ""));
     EXPECT_EQ(client.protocol.check_timeouts(client.now), "");
-    client.now += 1s;
-    EXPECT_EQ(client.protocol.check_timeouts(client.now), "message not sent within write_timeout");
+    EXPECT_EQ(client.timeout_after(1s), "message not sent within write_timeout");
 }
 
 TEST(WebSocketProtocol, drops_a_client_that_does_not_answer_its_close_frame) {
     TestContext test;
     Connection client(test);
     client.protocol.shut_down(client.now);
-    client.now += 9s;
-    EXPECT_EQ(client.protocol.check_timeouts(client.now), "");
-    client.now += 1s;
-    EXPECT_EQ(client.protocol.check_timeouts(client.now), "no close frame received within handshake_timeout");
+    EXPECT_EQ(client.timeout_after(9s), "");
+    EXPECT_EQ(client.timeout_after(1s), "no close frame received within handshake_timeout");
 }
 
 TEST(WebSocketProtocol, does_not_hold_paused_reading_against_the_client) {
@@ -534,14 +527,11 @@ TEST(WebSocketProtocol, does_not_hold_paused_reading_against_the_client) {
     ASSERT_FALSE(slow.protocol.accepts_input());
     slow.now += 25s;
     slow.unblock();  // it has read something
-    slow.now += 30s;
-    EXPECT_EQ(slow.protocol.check_timeouts(slow.now), "");
+    EXPECT_EQ(slow.timeout_after(30s), "");
     Connection checking(test, AwaitsToken{});
     checking.receive(kAuthRequest);
-    checking.now += 50s;
-    EXPECT_EQ(checking.protocol.check_timeouts(checking.now), "");
-    checking.now += 30s;
-    EXPECT_EQ(checking.protocol.check_timeouts(checking.now), "");
+    EXPECT_EQ(checking.timeout_after(50s), "");
+    EXPECT_EQ(checking.timeout_after(30s), "");
 }
 
 // Authentication
