@@ -65,6 +65,15 @@ std::deque<IdRange> to_ranges(std::vector<std::int64_t> ids) {
     return ranges;
 }
 
+/// The largest number of rows that the ranges can have.
+std::int64_t rows_in(const std::deque<IdRange>& ranges) {
+    std::int64_t rows = 0;
+    for (const IdRange& range : ranges) {
+        rows += range.last - range.first + 1;
+    }
+    return rows;
+}
+
 /// The prepared statements of one connection.
 struct Statements {
     explicit Statements(SQLite::Database& database)
@@ -395,6 +404,7 @@ struct Follower::Impl {
     /// Reads the remaining rows of a rebuild, then new rows, at most max_rows in total.
     void read_rows(Position& next, Batch& batch) {
         std::int64_t budget = options.max_rows;
+        batch.rows.reserve(static_cast<std::size_t>(std::min(budget, rows_in(next.ranges))));
         while (!next.ranges.empty() && budget > 0) {
             IdRange& range = next.ranges.front();
             const std::int64_t last = read_range(range, budget, batch, &next.cutoff, nullptr, nullptr);
@@ -434,16 +444,19 @@ struct Follower::Impl {
         std::int64_t last = range.first - 1;
         sql::Statement& rows = statements->rows.with(range.first, range.last, budget);
         while (rows.step()) {
-            last = rows.integer(0);
             --budget;
+            std::optional<Invocation> row = read_invocation(rows);
+            last = row ? row->id : rows.integer(0);
             if (first_id != nullptr && *first_id == 0) {
                 *first_id = last;
             }
-            if (touched != nullptr && rows.type(1) == SQLITE_TEXT && !touched->contains(rows.text(1)) &&
-                is_valid_skill_name(rows.text(1))) {
-                touched->emplace(rows.text(1));
+            if (touched != nullptr && (row || rows.type(1) == SQLITE_TEXT)) {
+                // A row with an invalid time counts in the lifetime of its skill.
+                const std::string_view name = row ? std::string_view(row->skill_name) : rows.text(1);
+                if (!touched->contains(name) && (row || is_valid_skill_name(name))) {
+                    touched->emplace(name);
+                }
             }
-            std::optional<Invocation> row = read_invocation(rows);
             if (!row.has_value()) {
                 ++batch.skipped_rows;
                 report_skipped(last);
