@@ -257,9 +257,9 @@ RawConnection::RawConnection(std::uint16_t port, const std::string& host, const 
 
 RawConnection::~RawConnection() = default;
 
-void RawConnection::send(const std::string& bytes) {
-    complete(impl_->io, "sending",
-             [&](auto handler) { net::async_write(impl_->socket, net::buffer(bytes), std::move(handler)); });
+bool RawConnection::send(const std::string& bytes) {
+    return !complete(impl_->io, "sending",
+                     [&](auto handler) { net::async_write(impl_->socket, net::buffer(bytes), std::move(handler)); });
 }
 
 HttpResponse RawConnection::read_http(bool head) {

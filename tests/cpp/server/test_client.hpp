@@ -87,7 +87,8 @@ class RawConnection {
                            const std::optional<TlsClientOptions>& tls = std::nullopt);
     ~RawConnection();
 
-    void send(const std::string& bytes);
+    /// False if the connection has ended.
+    bool send(const std::string& bytes);
     /// `head`: the response to a HEAD request, which has no body.
     [[nodiscard]] HttpResponse read_http(bool head = false);
     /// All bytes until the server closes the connection.
