@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import pytest
 from session_buddy.anomaly import backtest
 from session_buddy.cli.main import main
 from support.streams import NOON, Invocation, hours, make_database, replace_rows, steady
+from support.terminal import text_of_terminal
 
 TO = "2026-02-11T00:00:00Z"
 
@@ -55,16 +54,8 @@ def test_a_plain_table_where_there_is_no_terminal(database: Path, capsys: pytest
     assert {len(line) for line in (header, first, second)} == {len(header)}
 
 
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
 def test_a_table_on_a_terminal(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stdout", terminal)
-    monkeypatch.setenv("COLUMNS", "140")
-    monkeypatch.setenv("TERM", "xterm-256color")
+    terminal = text_of_terminal(monkeypatch, "stdout", columns=140)
     assert run("--db-path", database, "--to", TO) == 0
     output = terminal.getvalue()
     assert "\x1b[" in output

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
 import re
 import signal
 import sqlite3
-import sys
 import threading
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -22,6 +20,7 @@ from session_buddy.cli.main import main
 from support.databases import execute, locked
 from support.histories import fill, invocations
 from support.processes import wait_until
+from support.terminal import text_of_terminal
 
 
 def days_ago(days: float) -> datetime:
@@ -213,16 +212,8 @@ def test_an_import_does_not_bring_them_back(tmp_path: Path, db_path: Path) -> No
     assert rows(db_path) == [("pytest-run", 1)]
 
 
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
 def test_a_bar_on_a_terminal(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stderr", terminal)
-    monkeypatch.setenv("COLUMNS", "120")
-    monkeypatch.setenv("TERM", "xterm-256color")
+    terminal = text_of_terminal(monkeypatch, "stderr", columns=120)
     assert run("--keep", "90d", "--db-path", database) == 0
     assert "Deleting" in terminal.getvalue()
     assert "/30" in terminal.getvalue()

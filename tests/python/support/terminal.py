@@ -5,17 +5,34 @@ from __future__ import annotations
 import codecs
 import contextlib
 import fcntl
+import io
 import os
 import signal
 import struct
 import subprocess
+import sys
 import termios
 import threading
 from collections.abc import Callable, Mapping, Sequence
 
 import pyte
+import pytest
 
 from .processes import DEADLINE, wait_until
+
+
+def text_of_terminal(monkeypatch: pytest.MonkeyPatch, stream: str, *, columns: int) -> io.StringIO:
+    """What this process writes to sys.stdout or sys.stderr, which seems to be a terminal."""
+
+    class Text(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    text = Text()
+    monkeypatch.setattr(sys, stream, text)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TERM", "xterm-256color")
+    return text
 
 
 class Terminal:
