@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "session_buddy/anomaly/skill_detector.hpp"
+#include "support/manual_clock.hpp"
 
 namespace session_buddy::anomaly::history {
 
@@ -18,7 +19,7 @@ using std::chrono::microseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-inline constexpr TimePoint kStart{std::chrono::sys_days{std::chrono::year{2026} / 2 / 10}};
+using test::kStart;
 
 using Sample = SkillDetector::Sample;
 

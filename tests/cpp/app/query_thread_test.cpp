@@ -25,7 +25,6 @@ namespace {
 using nlohmann::json;
 using server::QueryRequest;
 using server::QueryResponse;
-using Kind = QueryRequest::Kind;
 
 constexpr std::chrono::seconds kPatience{20};
 
@@ -87,10 +86,11 @@ class Hold {
 TEST_F(QueryThreadTest, answers_from_the_latest_snapshot) {
     QueryThread thread(config, clock);
     thread.start();
-    EXPECT_EQ(json::parse(response_of(ask(thread, {.kind = Kind::skills})).body).at("total"), 0);
+    EXPECT_EQ(json::parse(response_of(ask(thread, {.kind = QueryRequest::Kind::skills})).body).at("total"), 0);
     thread.publish(test::snapshot_of(1, {test::skill("a", 4), test::skill("b", 0)}));
-    EXPECT_EQ(json::parse(response_of(ask(thread, {.kind = Kind::skills})).body).at("total"), 2);
-    const auto info = json::parse(response_of(ask(thread, {.kind = Kind::server_info, .clients = 3})).body);
+    EXPECT_EQ(json::parse(response_of(ask(thread, {.kind = QueryRequest::Kind::skills})).body).at("total"), 2);
+    const auto info =
+        json::parse(response_of(ask(thread, {.kind = QueryRequest::Kind::server_info, .clients = 3})).body);
     EXPECT_EQ(info.at("clients"), 3);
     EXPECT_EQ(info.at("skills"), 2);
     EXPECT_EQ(info.at("started_at"), "2026-02-10T12:00:00Z");
@@ -99,7 +99,7 @@ TEST_F(QueryThreadTest, answers_from_the_latest_snapshot) {
 TEST_F(QueryThreadTest, passes_metrics_requests_to_the_callback_and_answers_404_without_one) {
     QueryThread without(config, clock);
     without.start();
-    EXPECT_EQ(response_of(ask(without, {.kind = Kind::metrics})).status, 404U);
+    EXPECT_EQ(response_of(ask(without, {.kind = QueryRequest::Kind::metrics})).status, 404U);
     QueryThread thread(config, clock, [](const QueryRequest& request, const SnapshotPtr& snapshot) {
         QueryResponse response;
         response.content_type = request.accept;
@@ -107,8 +107,8 @@ TEST_F(QueryThreadTest, passes_metrics_requests_to_the_callback_and_answers_404_
         return response;
     });
     thread.start();
-    const auto response =
-        response_of(ask(thread, {.kind = Kind::metrics, .accept = "text/plain", .accept_encoding = "gzip"}));
+    const auto response = response_of(
+        ask(thread, {.kind = QueryRequest::Kind::metrics, .accept = "text/plain", .accept_encoding = "gzip"}));
     EXPECT_EQ(response.content_type, "text/plain");
     EXPECT_EQ(header(response, "Content-Encoding"), "gzip");
 }
@@ -118,11 +118,11 @@ TEST_F(QueryThreadTest, an_exception_is_answered_with_500_and_the_thread_continu
         throw std::runtime_error("secret");
     });
     thread.start();
-    const auto response = response_of(ask(thread, {.kind = Kind::metrics}));
+    const auto response = response_of(ask(thread, {.kind = QueryRequest::Kind::metrics}));
     EXPECT_EQ(response.status, 500U);
     EXPECT_EQ(error_of(response), "internal_error");
     EXPECT_EQ(response.body.find("secret"), std::string::npos);
-    EXPECT_EQ(response_of(ask(thread, {.kind = Kind::skills})).status, 200U);
+    EXPECT_EQ(response_of(ask(thread, {.kind = QueryRequest::Kind::skills})).status, 200U);
 }
 
 TEST_F(QueryThreadTest, queries_beyond_max_queries_are_rejected) {
@@ -130,11 +130,11 @@ TEST_F(QueryThreadTest, queries_beyond_max_queries_are_rejected) {
     Hold hold;
     QueryThread thread(config, clock, hold.metrics());
     thread.start();
-    auto held = ask(thread, {.kind = Kind::metrics});
+    auto held = ask(thread, {.kind = QueryRequest::Kind::metrics});
     hold.wait_until_held();
-    auto first = ask(thread, {.kind = Kind::skills});
-    auto second = ask(thread, {.kind = Kind::sessions});
-    const auto rejected = response_of(ask(thread, {.kind = Kind::skills}));
+    auto first = ask(thread, {.kind = QueryRequest::Kind::skills});
+    auto second = ask(thread, {.kind = QueryRequest::Kind::sessions});
+    const auto rejected = response_of(ask(thread, {.kind = QueryRequest::Kind::skills}));
     EXPECT_EQ(rejected.status, 503U);
     EXPECT_EQ(error_of(rejected), "too_many_queries");
     EXPECT_EQ(json::parse(rejected.body).at("max_queries"), 2);
@@ -149,11 +149,11 @@ TEST_F(QueryThreadTest, database_queries_do_not_fill_the_queue_of_snapshot_queri
     config.max_queries = 1;
     QueryThreads threads(config, clock);
     // Nothing is answered yet, so each queue is full after one query.
-    auto read = ask(threads, {.kind = Kind::series});
-    EXPECT_EQ(error_of(response_of(ask(threads, {.kind = Kind::anomalies}))), "too_many_queries");
-    auto skills = ask(threads, {.kind = Kind::skills});
+    auto read = ask(threads, {.kind = QueryRequest::Kind::series});
+    EXPECT_EQ(error_of(response_of(ask(threads, {.kind = QueryRequest::Kind::anomalies}))), "too_many_queries");
+    auto skills = ask(threads, {.kind = QueryRequest::Kind::skills});
     EXPECT_EQ(skills.wait_for(std::chrono::seconds{0}), std::future_status::timeout);
-    EXPECT_EQ(error_of(response_of(ask(threads, {.kind = Kind::sessions}))), "too_many_queries");
+    EXPECT_EQ(error_of(response_of(ask(threads, {.kind = QueryRequest::Kind::sessions}))), "too_many_queries");
     threads.start();
     EXPECT_EQ(response_of(std::move(skills)).status, 200U);
     EXPECT_EQ(response_of(std::move(read)).status, 200U);
@@ -164,10 +164,10 @@ TEST_F(QueryThreadTest, the_thread_is_chosen_by_the_decoded_query) {
     config.max_queries = 1;
     QueryThreads threads(config, clock);
     const auto skills = [&](std::string query) {
-        return ask(threads, {.kind = Kind::skills, .query = std::move(query)});
+        return ask(threads, {.kind = QueryRequest::Kind::skills, .query = std::move(query)});
     };
     // Nothing is answered yet, so queries for the database thread find its queue full.
-    auto read = ask(threads, {.kind = Kind::series});
+    auto read = ask(threads, {.kind = QueryRequest::Kind::series});
     for (const auto* query :
          {"sparkline=true", "%73parkline=true", "sparkl%69ne=tru%65", "limit=5&&%73parkline=true"}) {
         EXPECT_EQ(error_of(response_of(skills(query))), "too_many_queries") << query;
@@ -181,24 +181,25 @@ TEST_F(QueryThreadTest, a_query_that_only_resembles_a_sparkline_query_does_not_w
     config.max_queries = 1;
     for (const auto* query : {"search=sparkline", "sparkline=false", "search=sparkline%3Dtrue", "sparkline=yes"}) {
         QueryThreads threads(config, clock);
-        auto read = ask(threads, {.kind = Kind::series});
-        auto waits_elsewhere = ask(threads, {.kind = Kind::skills, .query = query});
+        auto read = ask(threads, {.kind = QueryRequest::Kind::series});
+        auto waits_elsewhere = ask(threads, {.kind = QueryRequest::Kind::skills, .query = query});
         EXPECT_EQ(waits_elsewhere.wait_for(std::chrono::seconds{0}), std::future_status::timeout) << query;
-        EXPECT_EQ(error_of(response_of(ask(threads, {.kind = Kind::metrics}))), "too_many_queries") << query;
+        EXPECT_EQ(error_of(response_of(ask(threads, {.kind = QueryRequest::Kind::metrics}))), "too_many_queries")
+            << query;
     }
 }
 
 TEST_F(QueryThreadTest, a_query_queued_longer_than_query_timeout_times_out) {
     config.query_timeout = Seconds{0.1};
     QueryThread thread(config, clock);
-    auto waiting = ask(thread, {.kind = Kind::skills});
+    auto waiting = ask(thread, {.kind = QueryRequest::Kind::skills});
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds{101};
     std::this_thread::sleep_until(deadline);  // the time limit itself
     thread.start();
     const auto response = response_of(std::move(waiting));
     EXPECT_EQ(response.status, 503U);
     EXPECT_EQ(error_of(response), "query_timeout");
-    EXPECT_EQ(response_of(ask(thread, {.kind = Kind::skills})).status, 200U);
+    EXPECT_EQ(response_of(ask(thread, {.kind = QueryRequest::Kind::skills})).status, 200U);
 }
 
 // A thread with an open database whose reads never end: an infinite view replaces the table. (Opening such a database
@@ -208,9 +209,9 @@ class EndlessReads {
     EndlessReads(const Config& config, const Clock& clock) : thread_(config, clock, hold_.metrics()) {
         auto opens = std::make_shared<std::promise<QueryResponse>>();
         auto opened = opens->get_future();
-        thread_.submit({.kind = Kind::series},
+        thread_.submit({.kind = QueryRequest::Kind::series},
                        [opens](QueryResponse response) { opens->set_value(std::move(response)); });
-        thread_.submit({.kind = Kind::metrics}, [](const QueryResponse&) {});
+        thread_.submit({.kind = QueryRequest::Kind::metrics}, [](const QueryResponse&) {});
         thread_.start();
         hold_.wait_until_held();
         EXPECT_EQ(opened.get().status, 200U);
@@ -231,32 +232,32 @@ TEST_F(QueryThreadTest, a_long_read_times_out_at_query_timeout) {
     config.query_timeout = Seconds{300};
     EndlessReads endless(config, clock);
     config.query_timeout = Seconds{0.5};
-    auto read = ask(endless.thread(), {.kind = Kind::series});
+    auto read = ask(endless.thread(), {.kind = QueryRequest::Kind::series});
     endless.release();
     const auto response = response_of(std::move(read));
     EXPECT_EQ(response.status, 503U);
     EXPECT_EQ(error_of(response), "query_timeout");
     config.query_timeout = Seconds{300};
-    EXPECT_EQ(response_of(ask(endless.thread(), {.kind = Kind::skills})).status, 200U);
+    EXPECT_EQ(response_of(ask(endless.thread(), {.kind = QueryRequest::Kind::skills})).status, 200U);
 }
 
 TEST_F(QueryThreadTest, a_stop_aborts_a_long_read_and_rejects_queued_queries) {
     config.query_timeout = Seconds{300};
     EndlessReads endless(config, clock);
     QueryThread& thread = endless.thread();
-    auto cut_off = ask(thread, {.kind = Kind::series});
-    auto behind = ask(thread, {.kind = Kind::series});
+    auto cut_off = ask(thread, {.kind = QueryRequest::Kind::series});
+    auto behind = ask(thread, {.kind = QueryRequest::Kind::series});
     endless.release();
     thread.stop();
     EXPECT_EQ(error_of(response_of(std::move(cut_off))), "stopping");
     EXPECT_EQ(error_of(response_of(std::move(behind))), "stopping");
-    EXPECT_EQ(error_of(response_of(ask(thread, {.kind = Kind::skills}))), "stopping");
+    EXPECT_EQ(error_of(response_of(ask(thread, {.kind = QueryRequest::Kind::skills}))), "stopping");
 }
 
 TEST_F(QueryThreadTest, every_query_is_answered_even_if_the_thread_never_started) {
     auto future = [&] {
         QueryThread thread(config, clock);
-        return ask(thread, {.kind = Kind::skills});
+        return ask(thread, {.kind = QueryRequest::Kind::skills});
     }();
     EXPECT_EQ(error_of(response_of(std::move(future))), "stopping");
 }
@@ -265,7 +266,7 @@ TEST_F(QueryThreadTest, without_a_database_history_is_503_and_other_queries_stil
     QueryThread thread(config, clock);
     thread.publish(test::snapshot_of(1, {test::skill("a", 4)}));
     thread.start();
-    const auto history = [&] { return response_of(ask(thread, {.kind = Kind::series})); };
+    const auto history = [&] { return response_of(ask(thread, {.kind = QueryRequest::Kind::series})); };
     EXPECT_EQ(history().status, 200U);
     std::filesystem::rename(config.db_path, dir.file("away.db"));
     const auto gone = history();
@@ -273,10 +274,10 @@ TEST_F(QueryThreadTest, without_a_database_history_is_503_and_other_queries_stil
     EXPECT_EQ(error_of(gone), "database_unavailable");
     EXPECT_EQ(header(gone, "Retry-After"), "1");
     EXPECT_EQ(gone.body.find(dir.path().string()), std::string::npos);
-    EXPECT_EQ(response_of(ask(thread, {.kind = Kind::skills})).status, 200U);
-    EXPECT_EQ(response_of(ask(thread, {.kind = Kind::skills, .query = "sparkline=true"})).status, 503U);
-    EXPECT_EQ(response_of(ask(thread, {.kind = Kind::skill, .query = "skill_name=a"})).status, 503U);
-    EXPECT_EQ(response_of(ask(thread, {.kind = Kind::anomalies})).status, 503U);
+    EXPECT_EQ(response_of(ask(thread, {.kind = QueryRequest::Kind::skills})).status, 200U);
+    EXPECT_EQ(response_of(ask(thread, {.kind = QueryRequest::Kind::skills, .query = "sparkline=true"})).status, 503U);
+    EXPECT_EQ(response_of(ask(thread, {.kind = QueryRequest::Kind::skill, .query = "skill_name=a"})).status, 503U);
+    EXPECT_EQ(response_of(ask(thread, {.kind = QueryRequest::Kind::anomalies})).status, 503U);
     EXPECT_FALSE(std::filesystem::exists(config.db_path)) << "a query creates no database";
     std::filesystem::rename(dir.file("away.db"), config.db_path);
     EXPECT_EQ(history().status, 200U);
@@ -287,7 +288,7 @@ TEST_F(QueryThreadTest, recounts_hours_when_the_hour_or_the_file_changes_and_rea
     thread.publish(test::snapshot_of(1, {test::skill("a", 4)}));
     thread.start();
     const auto counts = [&] {
-        const auto response = response_of(ask(thread, {.kind = Kind::skills, .query = "sparkline=true"}));
+        const auto response = response_of(ask(thread, {.kind = QueryRequest::Kind::skills, .query = "sparkline=true"}));
         const auto line = json::parse(response.body).at("skills").at(0).at("sparkline").at("invocation_count");
         return line.get<std::vector<int>>();
     };
@@ -326,18 +327,18 @@ TEST_F(QueryThreadTest, clients_that_ask_for_the_same_of_one_snapshot_share_one_
     thread.start();
     thread.publish(test::snapshot_of(1, {}));
     {
-        const auto first = response_of(ask(thread, {.kind = Kind::metrics}));
-        const auto second = response_of(ask(thread, {.kind = Kind::metrics}));
+        const auto first = response_of(ask(thread, {.kind = QueryRequest::Kind::metrics}));
+        const auto second = response_of(ask(thread, {.kind = QueryRequest::Kind::metrics}));
         EXPECT_EQ(first.body.data(), second.body.data());
         EXPECT_EQ(second.content_type, "text/plain");
-        const auto gzip = response_of(ask(thread, {.kind = Kind::metrics, .accept_encoding = "gzip"}));
+        const auto gzip = response_of(ask(thread, {.kind = QueryRequest::Kind::metrics, .accept_encoding = "gzip"}));
         EXPECT_EQ(header(gzip, "Content-Encoding"), "gzip");
-        EXPECT_NE(response_of(ask(thread, {.kind = Kind::metrics, .accept = "x/y"})).body, first.body);
+        EXPECT_NE(response_of(ask(thread, {.kind = QueryRequest::Kind::metrics, .accept = "x/y"})).body, first.body);
         thread.publish(test::snapshot_of(2, {}));
-        EXPECT_NE(response_of(ask(thread, {.kind = Kind::metrics})).body, first.body);
+        EXPECT_NE(response_of(ask(thread, {.kind = QueryRequest::Kind::metrics})).body, first.body);
     }
     const auto before = rendered;
-    static_cast<void>(response_of(ask(thread, {.kind = Kind::metrics})));
+    static_cast<void>(response_of(ask(thread, {.kind = QueryRequest::Kind::metrics})));
     EXPECT_EQ(rendered, before + 1) << "a sent body is not kept";
 }
 
@@ -350,7 +351,7 @@ TEST_F(QueryThreadTest, responses_that_clients_do_not_read_are_bounded_and_furth
     });
     thread.start();
     const auto of_size = [&](const char* size) {
-        return response_of(ask(thread, {.kind = Kind::metrics, .accept = size}));
+        return response_of(ask(thread, {.kind = QueryRequest::Kind::metrics, .accept = size}));
     };
     {
         const auto larger_than_all = of_size("3000000");

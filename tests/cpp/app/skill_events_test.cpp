@@ -15,7 +15,7 @@ using ingest::HookEvent;
 using ingest::ReportedInvocation;
 using storage::SkillEvent;
 
-const TimePoint kNow = parse_timestamp("2026-02-10T12:00:00.000001Z").value();
+const TimePoint kReceivedAt = parse_timestamp("2026-02-10T12:00:00.000001Z").value();
 
 HookEvent hook(HookEvent::Kind kind) {
     HookEvent made;
@@ -32,12 +32,12 @@ TEST(SkillEventOfHook, keeps_kind_key_names_and_time_of_receipt) {
                                          std::pair{HookEvent::Kind::command, SkillEvent::Kind::command},
                                          std::pair{HookEvent::Kind::session_end, SkillEvent::Kind::session_end}}) {
         const HookEvent from = hook(kind);
-        const SkillEvent made = to_skill_event(from, kNow);
+        const SkillEvent made = to_skill_event(from, kReceivedAt);
         EXPECT_EQ(made.kind, expected);
         if (kind != HookEvent::Kind::command) {
             EXPECT_EQ(made.key, from.key);
         }
-        EXPECT_EQ(made.at, kNow);
+        EXPECT_EQ(made.at, kReceivedAt);
         EXPECT_EQ(made.record.skill_name, from.skill_name);
         EXPECT_EQ(made.record.session_id, "s1");
         EXPECT_EQ(made.record.invoked_at, "") << "the store computes it";
@@ -51,20 +51,20 @@ TEST(SkillEventOfHook, keeps_the_outcome_of_a_use) {
     HookEvent from = hook(HookEvent::Kind::finished);
     from.duration_seconds = 1.5;
     from.error_type = "exit_code";
-    const SkillEvent failed = to_skill_event(from, kNow);
-    EXPECT_EQ(failed.at, kNow) << "the time of the end, for any duration";
+    const SkillEvent failed = to_skill_event(from, kReceivedAt);
+    EXPECT_EQ(failed.at, kReceivedAt) << "the time of the end, for any duration";
     EXPECT_EQ(failed.record.duration_seconds, 1.5);
     EXPECT_EQ(failed.record.error_type, "exit_code");
     from.error_type.clear();
     from.completed = true;
-    EXPECT_TRUE(to_skill_event(from, kNow).record.completed);
-    EXPECT_EQ(to_skill_event(from, kNow).record.error_type, std::nullopt);
+    EXPECT_TRUE(to_skill_event(from, kReceivedAt).record.completed);
+    EXPECT_EQ(to_skill_event(from, kReceivedAt).record.error_type, std::nullopt);
 }
 
 TEST(SkillEventOfHook, gives_each_typed_command_a_unique_key) {
     std::set<std::string> keys;
     for (int i = 0; i < 1000; ++i) {
-        keys.insert(to_skill_event(hook(HookEvent::Kind::command), kNow).key);
+        keys.insert(to_skill_event(hook(HookEvent::Kind::command), kReceivedAt).key);
     }
     EXPECT_EQ(keys.size(), 1000U);
     for (const std::string& key : keys) {
@@ -85,7 +85,7 @@ TEST(SkillEventOfReport, keeps_every_field) {
                                                               .workflow_phase = "p",
                                                               .workflow_step_id = "7",
                                                               .selection_rank = 3},
-                                           kNow);
+                                           kReceivedAt);
     EXPECT_EQ(made.kind, SkillEvent::Kind::invocation);
     EXPECT_EQ(made.key, "k");
     EXPECT_EQ(made.record.skill_name, "deploy");
@@ -106,13 +106,13 @@ TEST(SkillEventOfReport, started_a_duration_before_it_was_reported) {
     const auto at = [](std::optional<double> duration) {
         ReportedInvocation report;
         report.duration_seconds = duration;
-        return to_skill_event(report, kNow).at;
+        return to_skill_event(report, kReceivedAt).at;
     };
-    EXPECT_EQ(at(std::nullopt), kNow);
-    EXPECT_EQ(at(0.0), kNow);
-    EXPECT_EQ(at(2.5), kNow - std::chrono::milliseconds(2500));
-    EXPECT_EQ(at(86'400.0), kNow - std::chrono::hours(24));
-    EXPECT_EQ(at(1e308), kNow) << "not representable as a date";
+    EXPECT_EQ(at(std::nullopt), kReceivedAt);
+    EXPECT_EQ(at(0.0), kReceivedAt);
+    EXPECT_EQ(at(2.5), kReceivedAt - std::chrono::milliseconds(2500));
+    EXPECT_EQ(at(86'400.0), kReceivedAt - std::chrono::hours(24));
+    EXPECT_EQ(at(1e308), kReceivedAt) << "not representable as a date";
 }
 
 }  // namespace

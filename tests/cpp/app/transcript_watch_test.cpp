@@ -23,7 +23,6 @@ namespace fs = std::filesystem;
 using std::chrono::steady_clock;
 using testing::ElementsAre;
 using testing::IsEmpty;
-using Kind = WatchReport::Kind;
 
 constexpr auto kDeadline = std::chrono::seconds(40);
 constexpr const char* kLongAgo = "2026-02-12T14:00:00Z";
@@ -87,10 +86,10 @@ class TranscriptWatchTest : public testing::Test {
     [[nodiscard]] std::vector<std::string> saved_offsets() const {
         return test::query(database, "SELECT offset FROM session_buddy_transcript ORDER BY offset");
     }
-    [[nodiscard]] bool was_reported(Kind kind) const {
+    [[nodiscard]] bool was_reported(WatchReport::Kind kind) const {
         return std::ranges::any_of(reports, [kind](const WatchReport& report) { return report.kind == kind; });
     }
-    [[nodiscard]] std::size_t times_reported(Kind kind) const {
+    [[nodiscard]] std::size_t times_reported(WatchReport::Kind kind) const {
         return static_cast<std::size_t>(
             std::ranges::count_if(reports, [kind](const WatchReport& report) { return report.kind == kind; }));
     }
@@ -182,7 +181,7 @@ TEST_F(TranscriptWatchTest, an_invocation_that_had_no_time_to_settle_is_left_to_
                           result_line("new", "2026-02-12T14:59:59Z"));
     WatchOptions options;
     options.settling_time = std::chrono::hours(1);
-    watch([&] { return was_reported(Kind::caught_up); }, options);
+    watch([&] { return was_reported(WatchReport::Kind::caught_up); }, options);
     EXPECT_THAT(keys(), ElementsAre("old"));
     EXPECT_THAT(saved_offsets(), IsEmpty());
     clock.advance(std::chrono::hours(1));
@@ -205,7 +204,7 @@ TEST_F(TranscriptWatchTest, files_folders_and_lines_that_come_later_are_found) {
     append("p/a.jsonl", run_lines("a1"));
     int step = 0;
     watch([&] {
-        if (step == 0 && was_reported(Kind::caught_up)) {
+        if (step == 0 && was_reported(WatchReport::Kind::caught_up)) {
             append("p/a.jsonl", use_line("a2"));
             append("q/new/b.jsonl", run_lines("b1"));
             ++step;
@@ -222,7 +221,7 @@ TEST_F(TranscriptWatchTest, files_folders_and_lines_that_come_later_are_found) {
         return step == 3 && rows() == "4";
     });
     EXPECT_THAT(keys(), ElementsAre("a1", "a2", "b1", "b2"));
-    EXPECT_EQ(reports.back().kind, Kind::ended);
+    EXPECT_EQ(reports.back().kind, WatchReport::Kind::ended);
     EXPECT_EQ(reports.back().unreadable_lines, 0);
 }
 
@@ -239,7 +238,7 @@ TEST_F(TranscriptWatchTest, without_change_notifications_folders_are_polled) {
                            .progress = {},
                            .should_continue =
                                [&] {
-                                   if (step == 0 && was_reported(Kind::caught_up)) {
+                                   if (step == 0 && was_reported(WatchReport::Kind::caught_up)) {
                                        append("a.jsonl", run_lines("a2"));
                                        append("new/b.jsonl", run_lines("b1"));
                                        ++step;
@@ -265,7 +264,7 @@ TEST_F(TranscriptWatchTest, a_renamed_file_with_an_open_use_loses_nothing) {
     append("a.jsonl", run_lines("a1") + use_line("open"));
     int step = 0;
     watch([&] {
-        if (step == 0 && was_reported(Kind::caught_up)) {
+        if (step == 0 && was_reported(WatchReport::Kind::caught_up)) {
             fs::rename(root / "a.jsonl", root / "z.jsonl");
             append("new.jsonl", run_lines("n1"));
             ++step;
@@ -282,7 +281,7 @@ TEST_F(TranscriptWatchTest, a_truncated_or_replaced_file_is_read_again) {
     append("b.jsonl", run_lines("b1") + run_lines("b2"));
     int step = 0;
     watch([&] {
-        if (step == 0 && was_reported(Kind::caught_up)) {
+        if (step == 0 && was_reported(WatchReport::Kind::caught_up)) {
             fs::resize_file(root / "a.jsonl", 0);
             append("a.jsonl", run_lines("a3"));
             append("other", run_lines("b3") + run_lines("b4") + run_lines("b5"));
@@ -317,7 +316,7 @@ TEST_F(TranscriptWatchTest, bad_lines_and_files_stop_nothing) {
     const WatchReport report = watch_once();
     EXPECT_EQ(report.coverage.recovered, 2);
     EXPECT_EQ(report.unreadable_lines, 2);
-    EXPECT_EQ(times_reported(Kind::problem), 1U);
+    EXPECT_EQ(times_reported(WatchReport::Kind::problem), 1U);
 }
 
 TEST_F(TranscriptWatchTest, a_missing_path_is_reported_once_and_followed_when_it_appears) {
@@ -325,14 +324,14 @@ TEST_F(TranscriptWatchTest, a_missing_path_is_reported_once_and_followed_when_it
     paths = {later};
     bool made = false;
     watch([&] {
-        if (!made && was_reported(Kind::caught_up)) {
+        if (!made && was_reported(WatchReport::Kind::caught_up)) {
             fs::create_directories(later);
             std::ofstream(later / "a.jsonl") << run_lines("a1");
             made = true;
         }
         return made && rows() == "1";
     });
-    EXPECT_EQ(times_reported(Kind::problem), 1U);
+    EXPECT_EQ(times_reported(WatchReport::Kind::problem), 1U);
 }
 
 TEST_F(TranscriptWatchTest, a_locked_database_is_retried_and_reported_once) {
@@ -342,7 +341,7 @@ TEST_F(TranscriptWatchTest, a_locked_database_is_retried_and_reported_once) {
     other->exec("BEGIN IMMEDIATE");
     std::optional<steady_clock::time_point> waits_since;
     watch([&] {
-        if (!waits_since && was_reported(Kind::database_waits)) {
+        if (!waits_since && was_reported(WatchReport::Kind::database_waits)) {
             waits_since = steady_clock::now();
         }
         if (other && waits_since && steady_clock::now() > *waits_since + std::chrono::milliseconds(2500)) {
@@ -350,8 +349,8 @@ TEST_F(TranscriptWatchTest, a_locked_database_is_retried_and_reported_once) {
         }
         return !other && rows() == "1";
     });
-    EXPECT_EQ(times_reported(Kind::database_waits), 1U);
-    EXPECT_EQ(times_reported(Kind::database_back), 1U);
+    EXPECT_EQ(times_reported(WatchReport::Kind::database_waits), 1U);
+    EXPECT_EQ(times_reported(WatchReport::Kind::database_back), 1U);
     EXPECT_EQ(reports.back().coverage.recovered, 1);
 }
 
@@ -368,7 +367,7 @@ TEST_F(TranscriptWatchTest, backpressure_stops_reading_while_nothing_can_be_stor
     std::uint64_t bytes_meanwhile = 0;
     int asked = 0;
     watch([&] {
-        if (other && was_reported(Kind::database_waits) && ++asked > 5) {
+        if (other && was_reported(WatchReport::Kind::database_waits) && ++asked > 5) {
             bytes_meanwhile = progress.back().bytes_done;
             other.reset();
         }
@@ -382,21 +381,21 @@ TEST_F(TranscriptWatchTest, after_the_database_is_replaced_everything_is_read_ag
     append("a.jsonl", run_lines("a1") + run_lines("a2"));
     int step = 0;
     watch([&] {
-        if (step == 0 && was_reported(Kind::caught_up)) {
+        if (step == 0 && was_reported(WatchReport::Kind::caught_up)) {
             for (const char* end : {"-wal", "-shm"}) {
                 fs::remove(database + end);
             }
             storage::EventStore(dir.file("new.db"), {}).close();
             fs::rename(dir.file("new.db"), database);
             ++step;
-        } else if (step == 1 && was_reported(Kind::database_replaced)) {
+        } else if (step == 1 && was_reported(WatchReport::Kind::database_replaced)) {
             append("a.jsonl", run_lines("a3"));
             ++step;
         }
         return step == 2 && rows() == "3" && reports.back().coverage.runs == 3;
     });
     EXPECT_THAT(keys(), ElementsAre("a1", "a2", "a3"));
-    EXPECT_EQ(times_reported(Kind::database_replaced), 1U);
+    EXPECT_EQ(times_reported(WatchReport::Kind::database_replaced), 1U);
     EXPECT_EQ(watch_once().bytes, 0U);
 }
 
@@ -404,10 +403,10 @@ TEST_F(TranscriptWatchTest, a_missing_database_is_waited_for_and_not_created) {
     append("a.jsonl", run_lines("a1"));
     int step = 0;
     watch([&] {
-        if (step == 0 && was_reported(Kind::caught_up)) {
+        if (step == 0 && was_reported(WatchReport::Kind::caught_up)) {
             fs::rename(database, dir.file("kept.db"));
             ++step;
-        } else if (step == 1 && was_reported(Kind::database_waits)) {
+        } else if (step == 1 && was_reported(WatchReport::Kind::database_waits)) {
             EXPECT_FALSE(fs::exists(database));
             fs::rename(dir.file("kept.db"), database);
             append("a.jsonl", run_lines("a2"));
@@ -415,7 +414,7 @@ TEST_F(TranscriptWatchTest, a_missing_database_is_waited_for_and_not_created) {
         }
         return step == 2 && rows() == "2";
     });
-    EXPECT_EQ(times_reported(Kind::database_back), 1U);
+    EXPECT_EQ(times_reported(WatchReport::Kind::database_back), 1U);
 }
 
 TEST_F(TranscriptWatchTest, an_unusable_database_is_an_error_at_the_start) {
@@ -439,7 +438,7 @@ TEST_F(TranscriptWatchTest, a_named_file_is_followed) {
     paths = {root / "export.txt"};
     bool appended = false;
     watch([&] {
-        if (!appended && was_reported(Kind::caught_up)) {
+        if (!appended && was_reported(WatchReport::Kind::caught_up)) {
             append("export.txt", run_lines("a2"));
             appended = true;
         }

@@ -5,12 +5,14 @@
 
 #include <vector>
 
+#include "support/manual_clock.hpp"
+
 namespace session_buddy {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr TimePoint kStart{std::chrono::sys_days{std::chrono::year{2026} / 2 / 10}};
+using test::kStart;
 
 std::vector<std::uint32_t> pop_all(Schedule& schedule, TimePoint now) {
     std::vector<std::uint32_t> numbers;

@@ -15,7 +15,7 @@ using nlohmann::json;
 using testing::HasSubstr;
 using testing::Not;
 
-const std::string kPrivate = "private-9f3b";
+const std::string kPrivateText = "private-9f3b";
 
 json record(json more = json::object()) {
     json made = {{"skill_name", "deploy"}, {"session_id", "ci"}, {"completed", true}};
@@ -23,7 +23,7 @@ json record(json more = json::object()) {
     return made;
 }
 
-std::vector<ReportedInvocation> must_read(std::string_view body, ReportFormat form = ReportFormat::json) {
+std::vector<ReportedInvocation> must_read_report(std::string_view body, ReportFormat form = ReportFormat::json) {
     auto outcome = read_invocations(body, form);
     if (const auto* fault = std::get_if<ReportFault>(&outcome)) {
         ADD_FAILURE() << fault->reason << " in " << body.substr(0, 300);
@@ -32,7 +32,7 @@ std::vector<ReportedInvocation> must_read(std::string_view body, ReportFormat fo
     return std::get<std::vector<ReportedInvocation>>(std::move(outcome));
 }
 
-ReportFault fault_of(std::string_view body, ReportFormat form = ReportFormat::json) {
+ReportFault report_fault_of(std::string_view body, ReportFormat form = ReportFormat::json) {
     auto outcome = read_invocations(body, form);
     if (const auto* fault = std::get_if<ReportFault>(&outcome)) {
         return *fault;
@@ -52,7 +52,7 @@ std::vector<std::string> names(const std::vector<ReportedInvocation>& records) {
 // ---- Formats
 
 TEST(ReportedInvocations, an_object_is_one) {
-    const auto records = must_read(record().dump());
+    const auto records = must_read_report(record().dump());
     ASSERT_EQ(records.size(), 1U);
     EXPECT_EQ(records[0].skill_name, "deploy");
     EXPECT_EQ(records[0].session_id, "ci");
@@ -68,16 +68,16 @@ TEST(ReportedInvocations, an_object_is_one) {
 }
 
 TEST(ReportedInvocations, every_field_is_read) {
-    const auto records = must_read(record({{"key", "k"},
-                                           {"completed", false},
-                                           {"invoked_at", "2026-02-10T12:00:00+02:00"},
-                                           {"duration_seconds", 2.5},
-                                           {"error_type", "exit_code"},
-                                           {"workflow_path", "a/b"},
-                                           {"workflow_phase", "build"},
-                                           {"workflow_step_id", "7"},
-                                           {"selection_rank", 3}})
-                                       .dump());
+    const auto records = must_read_report(record({{"key", "k"},
+                                                  {"completed", false},
+                                                  {"invoked_at", "2026-02-10T12:00:00+02:00"},
+                                                  {"duration_seconds", 2.5},
+                                                  {"error_type", "exit_code"},
+                                                  {"workflow_path", "a/b"},
+                                                  {"workflow_phase", "build"},
+                                                  {"workflow_step_id", "7"},
+                                                  {"selection_rank", 3}})
+                                              .dump());
     ASSERT_EQ(records.size(), 1U);
     EXPECT_FALSE(records[0].completed);
     EXPECT_EQ(records[0].key, "k");
@@ -100,22 +100,23 @@ TEST(ReportedInvocations, a_null_field_counts_as_missing) {
                         {"workflow_step_id", nullptr},
                         {"selection_rank", nullptr},
                         {"user_query", nullptr}};
-    const auto records = must_read(record(nulls).dump());
+    const auto records = must_read_report(record(nulls).dump());
     ASSERT_EQ(records.size(), 1U);
     EXPECT_EQ(records[0].key, "");
     EXPECT_EQ(records[0].duration_seconds, std::nullopt);
     for (const char* field : {"skill_name", "session_id", "completed"}) {
-        const ReportFault fault = fault_of(record({{field, nullptr}}).dump());
+        const ReportFault fault = report_fault_of(record({{field, nullptr}}).dump());
         EXPECT_EQ(fault.reason, std::string(field) + " is missing");
         EXPECT_EQ(fault.field, field);
     }
 }
 
 TEST(ReportedInvocations, an_array_keeps_its_order) {
-    EXPECT_EQ(names(must_read(json::array({record({{"skill_name", "b"}}), record({{"skill_name", "a"}})}).dump())),
-              (std::vector<std::string>{"b", "a"}));
-    EXPECT_TRUE(must_read("[]").empty());
-    EXPECT_TRUE(must_read(" \r\n[ ]\t").empty());
+    EXPECT_EQ(
+        names(must_read_report(json::array({record({{"skill_name", "b"}}), record({{"skill_name", "a"}})}).dump())),
+        (std::vector<std::string>{"b", "a"}));
+    EXPECT_TRUE(must_read_report("[]").empty());
+    EXPECT_TRUE(must_read_report(" \r\n[ ]\t").empty());
 }
 
 TEST(ReportedInvocations, lines_keep_their_order_and_blank_ones_are_skipped) {
@@ -124,20 +125,20 @@ TEST(ReportedInvocations, lines_keep_their_order_and_blank_ones_are_skipped) {
     const std::vector<std::string> both{"b", "a"};
     for (const std::string& body : {b + '\n' + a, b + '\n' + a + '\n', b + "\r\n" + a + "\r\n",
                                     "\n\n" + b + "\n \t\r\n" + a + "\n\n", "  " + b + "  \n\t" + a}) {
-        EXPECT_EQ(names(must_read(body, ReportFormat::ndjson)), both) << body;
+        EXPECT_EQ(names(must_read_report(body, ReportFormat::ndjson)), both) << body;
     }
     for (const char* body : {"", "\n", " ", "\r\n\r\n"}) {
-        EXPECT_TRUE(must_read(body, ReportFormat::ndjson).empty());
+        EXPECT_TRUE(must_read_report(body, ReportFormat::ndjson).empty());
     }
 }
 
 TEST(ReportedInvocations, one_format_is_not_read_as_the_other) {
     const std::string two_lines = record().dump() + '\n' + record().dump();
-    EXPECT_EQ(fault_of(two_lines).reason, "The body is not JSON");
-    const ReportFault array = fault_of(json::array({record()}).dump(), ReportFormat::ndjson);
+    EXPECT_EQ(report_fault_of(two_lines).reason, "The body is not JSON");
+    const ReportFault array = report_fault_of(json::array({record()}).dump(), ReportFormat::ndjson);
     EXPECT_EQ(array.reason, "A record or one of its fields must be a JSON object");
     EXPECT_EQ(array.index, 0U);
-    const ReportFault pretty = fault_of(record().dump(2), ReportFormat::ndjson);
+    const ReportFault pretty = report_fault_of(record().dump(2), ReportFormat::ndjson);
     EXPECT_EQ(pretty.reason, "The line is not JSON");
     EXPECT_EQ(pretty.index, 0U);
 }
@@ -150,13 +151,13 @@ TEST(ReportedInvocations, invalid_json_is_reported) {
           std::string("{\"skill_name\":\"\xc3\x28\"}"), std::string(R"({"duration_seconds":1e999})"),
           std::string(R"({"duration_seconds":NaN})"), std::string("[") + good, std::string("[") + good + ",]",
           std::string(200'000, '['), std::string("{\"a\":") + std::string(200'000, '[')}) {
-        const ReportFault fault = fault_of(body);
+        const ReportFault fault = report_fault_of(body);
         EXPECT_EQ(fault.reason, "The body is not JSON") << body.substr(0, 100);
         EXPECT_EQ(fault.index, std::nullopt);
         EXPECT_EQ(fault.field, "");
         EXPECT_FALSE(fault.too_many);
         if (body.find_first_not_of(' ') != std::string::npos) {
-            const ReportFault line = fault_of(good + "\n\n" + good + '\n' + body, ReportFormat::ndjson);
+            const ReportFault line = report_fault_of(good + "\n\n" + good + '\n' + body, ReportFormat::ndjson);
             EXPECT_EQ(line.reason, "The line is not JSON") << body.substr(0, 100);
             EXPECT_EQ(line.index, 2U) << "records are counted, not lines";
         }
@@ -166,14 +167,14 @@ TEST(ReportedInvocations, invalid_json_is_reported) {
 TEST(ReportedInvocations, a_non_object_is_reported_with_its_index) {
     for (const json& value : {json(nullptr), json(7), json("x"), json::array(), json(true)}) {
         if (!value.is_array()) {
-            const ReportFault single = fault_of(value.dump());
+            const ReportFault single = report_fault_of(value.dump());
             EXPECT_EQ(single.reason, "A record or one of its fields must be a JSON object") << value;
             EXPECT_EQ(single.index, 0U);
         }
-        EXPECT_EQ(fault_of(json::array({record(), record(), value}).dump()).index, 2U) << value;
-        EXPECT_EQ(fault_of(record().dump() + '\n' + value.dump(), ReportFormat::ndjson).index, 1U) << value;
+        EXPECT_EQ(report_fault_of(json::array({record(), record(), value}).dump()).index, 2U) << value;
+        EXPECT_EQ(report_fault_of(record().dump() + '\n' + value.dump(), ReportFormat::ndjson).index, 1U) << value;
     }
-    EXPECT_EQ(fault_of("[" + std::string(100'000, '[') + std::string(100'000, ']') + "]").index, 0U) << "deep";
+    EXPECT_EQ(report_fault_of("[" + std::string(100'000, '[') + std::string(100'000, ']') + "]").index, 0U) << "deep";
 }
 
 std::string repeated(std::string_view text, std::size_t bytes) {
@@ -196,8 +197,8 @@ TEST(ReportedInvocations, of_any_shape_take_linear_time_and_memory) {
           "[{\"key\":[" + repeated("1,", kBytes) + "1]}]", members + "}]"}) {
         const std::size_t memory = test::peak_memory_bytes();
         const double begin = test::processor_seconds();
-        static_cast<void>(fault_of(body));
-        static_cast<void>(fault_of(body, ReportFormat::ndjson));
+        static_cast<void>(report_fault_of(body));
+        static_cast<void>(report_fault_of(body, ReportFormat::ndjson));
         EXPECT_LT(test::processor_seconds() - begin, 20.0) << body.substr(0, 20);
         EXPECT_LT(test::peak_memory_bytes() - memory, 6 * kBytes) << body.substr(0, 20);
     }
@@ -211,11 +212,11 @@ TEST(ReportedInvocations, the_limit_is_exact) {
         array += ',' + one;
         lines += '\n' + one;
     }
-    EXPECT_EQ(must_read(array + ']').size(), kMaxReportedInvocations);
-    EXPECT_EQ(must_read(lines + "\n\n", ReportFormat::ndjson).size(), kMaxReportedInvocations);
-    for (const ReportFault& fault :
-         {fault_of(array + ',' + one + ']'), fault_of(array + ",7]"),
-          fault_of(lines + '\n' + one, ReportFormat::ndjson), fault_of(lines + "\nnonsense", ReportFormat::ndjson)}) {
+    EXPECT_EQ(must_read_report(array + ']').size(), kMaxReportedInvocations);
+    EXPECT_EQ(must_read_report(lines + "\n\n", ReportFormat::ndjson).size(), kMaxReportedInvocations);
+    for (const ReportFault& fault : {report_fault_of(array + ',' + one + ']'), report_fault_of(array + ",7]"),
+                                     report_fault_of(lines + '\n' + one, ReportFormat::ndjson),
+                                     report_fault_of(lines + "\nnonsense", ReportFormat::ndjson)}) {
         EXPECT_TRUE(fault.too_many);
         EXPECT_EQ(fault.index, std::nullopt);
         EXPECT_EQ(fault.reason, "The request has more than 10000 invocations: split it");
@@ -234,13 +235,13 @@ TEST_P(WrongField, is_reported_with_the_index_of_its_record) {
     const auto& [field, value, reason] = GetParam();
     const json wrong = record({{field, value}});
     for (const ReportFault& fault :
-         {fault_of(json::array({record(), wrong, wrong}).dump()),
-          fault_of(record().dump() + '\n' + wrong.dump() + '\n' + wrong.dump(), ReportFormat::ndjson)}) {
+         {report_fault_of(json::array({record(), wrong, wrong}).dump()),
+          report_fault_of(record().dump() + '\n' + wrong.dump() + '\n' + wrong.dump(), ReportFormat::ndjson)}) {
         EXPECT_EQ(fault.index, 1U);
         EXPECT_EQ(fault.field, field);
         EXPECT_THAT(fault.reason, testing::StartsWith(std::string(field) + ' '));
         EXPECT_THAT(fault.reason, HasSubstr(reason));
-        EXPECT_THAT(fault.reason, Not(HasSubstr(kPrivate)));
+        EXPECT_THAT(fault.reason, Not(HasSubstr(kPrivateText)));
         EXPECT_FALSE(fault.too_many);
     }
 }
@@ -257,19 +258,20 @@ std::vector<FieldCase> wrong_fields() {
     std::vector<FieldCase> cases;
     for (const char* field : {"skill_name", "session_id", "workflow_path", "workflow_phase", "workflow_step_id"}) {
         for (const json& value :
-             {json(""), json(7), json(true), json::array(), json{{"x", kPrivate}}, json(kPrivate + "\n"),
+             {json(""), json(7), json(true), json::array(), json{{"x", kPrivateText}}, json(kPrivateText + "\n"),
               json(std::string(257, 'x')), json(std::string("a\0b", 3)), json("\xc2\x85"), json("\x7f")}) {
             cases.push_back({field, value, kName});
         }
     }
-    for (const json& value : {json(""), json(7), json(kPrivate + "\t"), json(std::string(1025, 'k')), json::array()}) {
+    for (const json& value :
+         {json(""), json(7), json(kPrivateText + "\t"), json(std::string(1025, 'k')), json::array()}) {
         cases.push_back({"key", value, kKey});
     }
-    for (const json& value : {json(1), json(0), json("true"), json(kPrivate), json::array(), json::object()}) {
+    for (const json& value : {json(1), json(0), json("true"), json(kPrivateText), json::array(), json::object()}) {
         cases.push_back({"completed", value, "true or false"});
     }
     for (const json& value : {json(-1), json(-0.001), json(-1e308), json(100'000'000.1), json(1e308), json(UINT64_MAX),
-                              json("2"), json(true), json(kPrivate), json::array({1}), json::object()}) {
+                              json("2"), json(true), json(kPrivateText), json::array({1}), json::object()}) {
         cases.push_back({"duration_seconds", value, kSeconds});
     }
     for (const json& value : {json(-1), json(INT64_MIN), json(UINT64_MAX), json(std::uint64_t{INT64_MAX} + 1),
@@ -277,19 +279,19 @@ std::vector<FieldCase> wrong_fields() {
         cases.push_back({"selection_rank", value, kWhole});
     }
     for (const json& value : {json(""), json("yesterday"), json("2026-02-30"), json("2026-02-10T25:00:00Z"),
-                              json(1770724800), json("2026-02-10T12:00:00Z\n"), json(kPrivate), json::object()}) {
+                              json(1770724800), json("2026-02-10T12:00:00Z\n"), json(kPrivateText), json::object()}) {
         cases.push_back({"invoked_at", value, kTime});
     }
     for (const json& value : {json(""), json("two words"), json("a/b"), json("grün"), json("a\nb"),
-                              json(std::string(65, 'e')), json(kPrivate + " failed"), json(7), json::object()}) {
+                              json(std::string(65, 'e')), json(kPrivateText + " failed"), json(7), json::object()}) {
         cases.push_back({"error_type", value, kClass});
     }
     for (const char* field : {"user_query", "alternatives_considered", "follow_up_actions", "embedding"}) {
-        for (const json& value : {json(kPrivate), json(""), json::array({kPrivate}), json(7), json(false)}) {
+        for (const json& value : {json(kPrivateText), json(""), json::array({kPrivateText}), json(7), json(false)}) {
             cases.push_back({field, value, kNever});
         }
     }
-    for (const json& value : {json(kPrivate), json(7), json::object()}) {
+    for (const json& value : {json(kPrivateText), json(7), json::object()}) {
         cases.push_back({"prompt", value, "is not a known field of an invocation"});
         cases.push_back({"Skill_name", value, "is not a known field of an invocation"});
     }
@@ -299,34 +301,34 @@ INSTANTIATE_TEST_SUITE_P(All, WrongField, testing::ValuesIn(wrong_fields()),
                          [](const auto& of) { return std::string(of.param.field) + "_" + std::to_string(of.index); });
 
 TEST(ReportedInvocations, values_at_their_limits_are_accepted) {
-    EXPECT_EQ(must_read(record({{"skill_name", std::string(256, 'x')}}).dump()).size(), 1U);
-    EXPECT_EQ(must_read(record({{"key", std::string(1024, 'k')}}).dump()).size(), 1U);
-    EXPECT_EQ(must_read(record({{"error_type", "aZ09_.:-" + std::string(56, 'e')}}).dump()).size(), 1U);
-    EXPECT_EQ(must_read(record({{"selection_rank", INT64_MAX}}).dump()).at(0).selection_rank, INT64_MAX);
-    EXPECT_EQ(must_read(record({{"selection_rank", 0}}).dump()).at(0).selection_rank, 0);
-    EXPECT_EQ(must_read(record({{"duration_seconds", 1e8}}).dump()).at(0).duration_seconds, 1e8);
-    EXPECT_EQ(must_read(record({{"duration_seconds", 100'000'000}}).dump()).at(0).duration_seconds, 1e8);
-    EXPECT_EQ(must_read(record({{"duration_seconds", 0}}).dump()).at(0).duration_seconds, 0.0);
+    EXPECT_EQ(must_read_report(record({{"skill_name", std::string(256, 'x')}}).dump()).size(), 1U);
+    EXPECT_EQ(must_read_report(record({{"key", std::string(1024, 'k')}}).dump()).size(), 1U);
+    EXPECT_EQ(must_read_report(record({{"error_type", "aZ09_.:-" + std::string(56, 'e')}}).dump()).size(), 1U);
+    EXPECT_EQ(must_read_report(record({{"selection_rank", INT64_MAX}}).dump()).at(0).selection_rank, INT64_MAX);
+    EXPECT_EQ(must_read_report(record({{"selection_rank", 0}}).dump()).at(0).selection_rank, 0);
+    EXPECT_EQ(must_read_report(record({{"duration_seconds", 1e8}}).dump()).at(0).duration_seconds, 1e8);
+    EXPECT_EQ(must_read_report(record({{"duration_seconds", 100'000'000}}).dump()).at(0).duration_seconds, 1e8);
+    EXPECT_EQ(must_read_report(record({{"duration_seconds", 0}}).dump()).at(0).duration_seconds, 0.0);
     for (const char* time :
          {"0001-01-01", "9999-12-31T23:59:59.999999Z", "2026-02-10 12:00", "2026-02-10T12:00:00,5+05"}) {
-        EXPECT_EQ(must_read(record({{"invoked_at", time}}).dump()).at(0).invoked_at, time);
+        EXPECT_EQ(must_read_report(record({{"invoked_at", time}}).dump()).at(0).invoked_at, time);
     }
 }
 
 TEST(ReportedInvocations, the_last_of_duplicate_fields_counts) {
     const auto records =
-        must_read(R"({"skill_name":7,"session_id":"s","completed":false,"skill_name":"last","completed":true})");
+        must_read_report(R"({"skill_name":7,"session_id":"s","completed":false,"skill_name":"last","completed":true})");
     ASSERT_EQ(records.size(), 1U);
     EXPECT_EQ(records[0].skill_name, "last");
     EXPECT_TRUE(records[0].completed);
 }
 
 TEST(ReportedInvocations, an_unknown_field_is_named_only_if_it_is_a_plain_word) {
-    EXPECT_EQ(fault_of(record({{"skillname", 1}}).dump()).field, "skillname");
+    EXPECT_EQ(report_fault_of(record({{"skillname", 1}}).dump()).field, "skillname");
     for (const std::string& name :
          {std::string(), std::string("a\nb"), std::string("\x1b[31m"), std::string("a\0b", 3), std::string("two words"),
-          std::string("grün"), std::string(65, 'x'), std::string("\"quoted\""), kPrivate + " is the answer"}) {
-        const ReportFault fault = fault_of(record({{name, "x"}}).dump());
+          std::string("grün"), std::string(65, 'x'), std::string("\"quoted\""), kPrivateText + " is the answer"}) {
+        const ReportFault fault = report_fault_of(record({{name, "x"}}).dump());
         EXPECT_EQ(fault.field, "");
         EXPECT_EQ(fault.reason, "A record or one of its fields is not a known field of an invocation");
         EXPECT_EQ(fault.index, 0U);
@@ -339,7 +341,7 @@ TEST(ReportedInvocations, one_invalid_record_rejects_the_whole_request) {
         many.push_back(record());
     }
     many.back()["completed"] = "yes";
-    EXPECT_EQ(fault_of(many.dump()).index, 49U);
+    EXPECT_EQ(report_fault_of(many.dump()).index, 49U);
 }
 
 }  // namespace

@@ -5,11 +5,12 @@
 #include <random>
 
 #include "session_buddy/metrics/metrics_engine.hpp"
+#include "support/manual_clock.hpp"
 
 namespace session_buddy::metrics {
 namespace {
 
-constexpr TimePoint kStart{std::chrono::sys_days{std::chrono::year{2026} / 2 / 10}};
+using test::kStart;
 
 struct Expected {
     std::string skill_name;

@@ -6,19 +6,21 @@
 #include <numeric>
 #include <vector>
 
+#include "support/manual_clock.hpp"
+
 namespace session_buddy::metrics {
 namespace {
 
-constexpr TimePoint kFrom{std::chrono::sys_days{std::chrono::year{2026} / 2 / 10}};
 using std::chrono::hours;
 using std::chrono::microseconds;
 using std::chrono::seconds;
+using test::kStart;
 
 TEST(Series, assigns_invocations_to_steps_and_ignores_the_rest) {
-    SeriesBuilder builder(kFrom, seconds{10}, 2);
+    SeriesBuilder builder(kStart, seconds{10}, 2);
     for (const auto offset : {microseconds{-1}, microseconds{0}, microseconds{9'999'999}, microseconds{10'000'000},
                               microseconds{20'000'000}}) {
-        EXPECT_TRUE(builder.add(kFrom + offset, true, std::nullopt));
+        EXPECT_TRUE(builder.add(kStart + offset, true, std::nullopt));
     }
     const auto points = builder.finish();
     ASSERT_EQ(points.size(), 2U);
@@ -29,11 +31,11 @@ TEST(Series, assigns_invocations_to_steps_and_ignores_the_rest) {
 }
 
 TEST(Series, counts_durations_of_completed_invocations_only) {
-    SeriesBuilder builder(kFrom, seconds{10}, 1);
-    EXPECT_TRUE(builder.add(kFrom, true, 2.0));
-    EXPECT_TRUE(builder.add(kFrom, true, 4.0));
-    EXPECT_TRUE(builder.add(kFrom, true, std::nullopt));
-    EXPECT_TRUE(builder.add(kFrom, false, 100.0));
+    SeriesBuilder builder(kStart, seconds{10}, 1);
+    EXPECT_TRUE(builder.add(kStart, true, 2.0));
+    EXPECT_TRUE(builder.add(kStart, true, 4.0));
+    EXPECT_TRUE(builder.add(kStart, true, std::nullopt));
+    EXPECT_TRUE(builder.add(kStart, false, 100.0));
     const auto point = builder.finish().front();
     EXPECT_EQ(point.invocation_count, 4);
     EXPECT_EQ(point.completed_count, 3);
@@ -43,11 +45,11 @@ TEST(Series, counts_durations_of_completed_invocations_only) {
 }
 
 TEST(Series, interpolates_percentiles_between_ranks) {
-    SeriesBuilder builder(kFrom, seconds{10}, 1);
+    SeriesBuilder builder(kStart, seconds{10}, 1);
     std::vector<int> values(101);
     std::iota(values.begin(), values.end(), 0);
     for (const int value : values) {
-        EXPECT_TRUE(builder.add(kFrom, true, static_cast<double>((value * 37) % 101)));
+        EXPECT_TRUE(builder.add(kStart, true, static_cast<double>((value * 37) % 101)));
     }
     const auto point = builder.finish().front();
     EXPECT_DOUBLE_EQ(point.p50_duration.value(), 50.0);
@@ -55,12 +57,12 @@ TEST(Series, interpolates_percentiles_between_ranks) {
 }
 
 TEST(Series, has_no_percentiles_for_hourly_rollups) {
-    SeriesBuilder builder(kFrom, hours{2}, 2);
-    builder.add_hour(kFrom, {.invocation_count = 4, .completed_count = 3, .avg_duration = 2.0});
-    EXPECT_TRUE(builder.add(kFrom + hours{1}, true, 6.0));
-    EXPECT_TRUE(builder.add(kFrom + hours{2}, true, 1.0));
-    builder.add_hour(kFrom - hours{1}, {.invocation_count = 1});
-    builder.add_hour(kFrom + hours{4}, {.invocation_count = 1});
+    SeriesBuilder builder(kStart, hours{2}, 2);
+    builder.add_hour(kStart, {.invocation_count = 4, .completed_count = 3, .avg_duration = 2.0});
+    EXPECT_TRUE(builder.add(kStart + hours{1}, true, 6.0));
+    EXPECT_TRUE(builder.add(kStart + hours{2}, true, 1.0));
+    builder.add_hour(kStart - hours{1}, {.invocation_count = 1});
+    builder.add_hour(kStart + hours{4}, {.invocation_count = 1});
     const auto points = builder.finish();
     EXPECT_EQ(points[0].invocation_count, 5);
     EXPECT_EQ(points[0].completed_count, 4);
@@ -71,12 +73,12 @@ TEST(Series, has_no_percentiles_for_hourly_rollups) {
 }
 
 TEST(Series, rejects_durations_beyond_its_limit) {
-    SeriesBuilder builder(kFrom, seconds{10}, 1);
+    SeriesBuilder builder(kStart, seconds{10}, 1);
     for (std::size_t i = 0; i < SeriesBuilder::kMaxDurations; ++i) {
-        ASSERT_TRUE(builder.add(kFrom, true, 1.0));
+        ASSERT_TRUE(builder.add(kStart, true, 1.0));
     }
-    EXPECT_FALSE(builder.add(kFrom, true, 1.0));
-    EXPECT_TRUE(builder.add(kFrom, true, std::nullopt));
+    EXPECT_FALSE(builder.add(kStart, true, 1.0));
+    EXPECT_TRUE(builder.add(kStart, true, std::nullopt));
 }
 
 }  // namespace

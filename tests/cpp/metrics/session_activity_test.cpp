@@ -3,12 +3,14 @@
 
 #include <gtest/gtest.h>
 
+#include "support/manual_clock.hpp"
+
 namespace session_buddy::metrics {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr TimePoint kStart{std::chrono::sys_days{std::chrono::year{2026} / 2 / 10}};
+using test::kStart;
 
 Invocation of(const std::string& session, bool completed = true) {
     Invocation invocation;

@@ -10,13 +10,14 @@
 #include <vector>
 
 #include "session_buddy/core/duration.hpp"
+#include "support/manual_clock.hpp"
 
 namespace session_buddy::metrics {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr TimePoint kStart{std::chrono::sys_days{std::chrono::year{2026} / 2 / 10}};
+using test::kStart;
 constexpr SkillWindow::Lengths kLengths{std::chrono::hours(24), std::chrono::hours(1), std::chrono::hours(24)};
 
 TEST(SkillWindow, counts_completed_and_failed_invocations) {

@@ -13,7 +13,7 @@ namespace {
 using namespace std::chrono_literals;
 using Json = nlohmann::json;
 
-constexpr TimePoint kNoon = std::chrono::sys_days{std::chrono::February / 10 / 2026} + 12h + 999ms;
+constexpr TimePoint kAfterNoon = std::chrono::sys_days{std::chrono::February / 10 / 2026} + 12h + 999ms;
 
 Subscribe subscribe(std::vector<std::string> names, NameKey name_key, RequestId id = std::nullopt) {
     return {Subscription(names), name_key, names, std::move(id)};
@@ -22,7 +22,7 @@ Subscribe subscribe(std::vector<std::string> names, NameKey name_key, RequestId 
 SkillMetrics metrics_with(double average) {
     SkillMetrics skill;
     skill.skill_name = "pytest-run";
-    skill.lifetime = {1600, 1472, average, kNoon};
+    skill.lifetime = {1600, 1472, average, kAfterNoon};
     return skill;
 }
 

@@ -81,16 +81,16 @@ TEST_F(MetricsUpdate, for_several_skills_has_their_union_in_the_documented_order
     EXPECT_THAT(names(data.at("anomalies")), ElementsAre("s11", "s1", "s11"));
 }
 
-struct ViewCase {
+struct UpdateViewCase {
     std::vector<std::string> names;
     AnomalyView view;
     std::vector<double> scores;
 };
-void PrintTo(const ViewCase& tested, std::ostream* out) {
+void PrintTo(const UpdateViewCase& tested, std::ostream* out) {
     *out << testing::PrintToString(tested.names) << ' ' << tested.view.min_deviation;
 }
 
-class MetricsUpdateView : public MetricsUpdate, public testing::WithParamInterface<ViewCase> {};
+class MetricsUpdateView : public MetricsUpdate, public testing::WithParamInterface<UpdateViewCase> {};
 
 TEST_P(MetricsUpdateView, has_the_anomalies_at_or_above_its_deviation_largest_first) {
     const auto data = update(snapshot_, Subscription(GetParam().names, GetParam().view));
@@ -106,11 +106,12 @@ TEST_P(MetricsUpdateView, has_the_anomalies_at_or_above_its_deviation_largest_fi
 
 INSTANTIATE_TEST_SUITE_P(
     Views, MetricsUpdateView,
-    testing::Values(ViewCase{{}, {0.0, false}, {9.0, 2.3, 2.1}}, ViewCase{{}, {2.3, false}, {9.0, 2.3}},
-                    ViewCase{{}, {2.3000000000000003, false}, {9.0}}, ViewCase{{}, {9.5, false}, {}},
-                    ViewCase{{}, {0.0, true}, {9.0, 2.3, 2.1}}, ViewCase{{}, {2.2, true}, {9.0, 2.3}},
-                    ViewCase{{"s11"}, {2.2, false}, {9.0}}, ViewCase{{"s11"}, {2.1, true}, {9.0, 2.1}},
-                    ViewCase{{"s1", "s11"}, {2.2, false}, {9.0, 2.3}}, ViewCase{{"s1", "s0"}, {3.0, true}, {}}));
+    testing::Values(UpdateViewCase{{}, {0.0, false}, {9.0, 2.3, 2.1}}, UpdateViewCase{{}, {2.3, false}, {9.0, 2.3}},
+                    UpdateViewCase{{}, {2.3000000000000003, false}, {9.0}}, UpdateViewCase{{}, {9.5, false}, {}},
+                    UpdateViewCase{{}, {0.0, true}, {9.0, 2.3, 2.1}}, UpdateViewCase{{}, {2.2, true}, {9.0, 2.3}},
+                    UpdateViewCase{{"s11"}, {2.2, false}, {9.0}}, UpdateViewCase{{"s11"}, {2.1, true}, {9.0, 2.1}},
+                    UpdateViewCase{{"s1", "s11"}, {2.2, false}, {9.0, 2.3}},
+                    UpdateViewCase{{"s1", "s0"}, {3.0, true}, {}}));
 
 TEST(MetricsUpdateOrder, is_count_then_recency_then_name) {
     const auto snapshot = snapshot_of(1, {skill("z", 5, kNoon), skill("newer", 5, kNoon + 1us), skill("a", 5, kNoon),

@@ -13,7 +13,7 @@
 namespace session_buddy::test {
 namespace {
 
-namespace http = boost::beast::http;
+namespace http_ns = boost::beast::http;
 
 const std::string kScript(2000, 'x');
 
@@ -52,37 +52,37 @@ TEST(Assets, are_compressed_if_that_is_smaller) {
 TEST(Assets, are_sent_in_the_negotiated_representation) {
     const server::Assets assets(kFiles);
     const auto& script = *assets.find("/assets/app.js");
-    http::request_header<> request;
+    http_ns::request_header<> request;
     auto reply = server::asset_reply(script, request);
     EXPECT_EQ(reply.status, 200U);
     EXPECT_EQ(reply.body, kScript);
     EXPECT_EQ(header(reply, "Content-Encoding"), "");
     const auto plain = header(reply, "ETag");
 
-    request.set(http::field::accept_encoding, "br, gzip");
+    request.set(http_ns::field::accept_encoding, "br, gzip");
     reply = server::asset_reply(script, request);
     EXPECT_EQ(unzipped(reply.body), kScript);
     EXPECT_EQ(header(reply, "Content-Encoding"), "gzip");
     EXPECT_NE(header(reply, "ETag"), plain);
     EXPECT_EQ(header(reply, "Vary"), "Accept-Encoding, Origin");
 
-    request.set(http::field::if_none_match, header(reply, "ETag"));
+    request.set(http_ns::field::if_none_match, header(reply, "ETag"));
     const auto known = server::asset_reply(script, request);
     EXPECT_EQ(known.status, 304U);
     EXPECT_EQ(known.body, "");
-    request.set(http::field::if_none_match, plain);
+    request.set(http_ns::field::if_none_match, plain);
     EXPECT_EQ(server::asset_reply(script, request).status, 200U) << "another representation has another entity tag";
 }
 
 TEST(Assets, repeated_list_headers_are_joined) {
     const server::Assets assets(kFiles);
-    http::request_header<> request;
-    request.insert(http::field::accept_encoding, "br");
-    request.insert(http::field::accept_encoding, "gzip");
+    http_ns::request_header<> request;
+    request.insert(http_ns::field::accept_encoding, "br");
+    request.insert(http_ns::field::accept_encoding, "gzip");
     const auto reply = server::asset_reply(*assets.find("/assets/app.js"), request);
     EXPECT_EQ(header(reply, "Content-Encoding"), "gzip");
-    request.insert(http::field::if_none_match, R"("other")");
-    request.insert(http::field::if_none_match, header(reply, "ETag"));
+    request.insert(http_ns::field::if_none_match, R"("other")");
+    request.insert(http_ns::field::if_none_match, header(reply, "ETag"));
     EXPECT_EQ(server::asset_reply(*assets.find("/assets/app.js"), request).status, 304U);
 }
 

@@ -9,7 +9,7 @@
 namespace session_buddy::server {
 namespace {
 
-namespace http = boost::beast::http;
+namespace http_ns = boost::beast::http;
 
 const IpNetworks kTrusted = IpNetworks::parse("loopback,10.0.0.0/8");
 const Peer kProxy{.address = *IpAddress::parse("127.0.0.1"), .name = "127.0.0.1:9", .proxy = true};
@@ -17,7 +17,7 @@ const Peer kUntrusted{.address = *IpAddress::parse("203.0.113.9"), .name = "203.
 
 Peer client(const Peer& direct, const std::vector<std::string>& forwarded_for,
             const std::vector<std::string>& protocols = {}) {
-    http::fields headers;
+    http_ns::fields headers;
     for (const auto& line : forwarded_for) {
         headers.insert("x-forwarded-for", line);
     }

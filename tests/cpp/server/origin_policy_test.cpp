@@ -9,7 +9,7 @@
 namespace session_buddy::server {
 namespace {
 
-namespace http = boost::beast::http;
+namespace http_ns = boost::beast::http;
 using Verdict = OriginPolicy::Verdict;
 
 struct Request {
@@ -19,12 +19,12 @@ struct Request {
 };
 
 Verdict check(const OriginPolicy& policy, const Request& request) {
-    http::fields headers;
+    http_ns::fields headers;
     for (const auto& value : request.hosts) {
-        headers.insert(http::field::host, value);
+        headers.insert(http_ns::field::host, value);
     }
     for (const auto& value : request.origins) {
-        headers.insert(http::field::origin, value);
+        headers.insert(http_ns::field::origin, value);
     }
     return policy.check(headers, request.secure);
 }

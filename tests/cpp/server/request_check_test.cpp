@@ -15,10 +15,10 @@
 namespace session_buddy::server {
 namespace {
 
-namespace http = boost::beast::http;
+namespace http_ns = boost::beast::http;
 
-http::request<http::string_body> parsed(const std::string& text) {
-    http::request_parser<http::string_body> parser;
+http_ns::request<http_ns::string_body> parsed(const std::string& text) {
+    http_ns::request_parser<http_ns::string_body> parser;
     parser.eager(true);
     boost::beast::error_code error;
     parser.put(boost::asio::buffer(text), error);

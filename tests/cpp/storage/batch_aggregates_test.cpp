@@ -134,7 +134,7 @@ TEST(BatchAggregates, of_random_batches_equal_what_the_triggers_write_row_by_row
 }
 
 /// A database with one skill, `a`, in it.
-class Batch : public testing::Test {
+class SkillBatch : public testing::Test {
   protected:
     void SetUp() override {
         SkillsStore store(path, std::chrono::milliseconds{200});
@@ -158,18 +158,18 @@ class Batch : public testing::Test {
     std::string path = dir.file("skills.db");
 };
 
-TEST_F(Batch, replaces_the_triggers_if_the_schema_is_ours) {
+TEST_F(SkillBatch, replaces_the_triggers_if_the_schema_is_ours) {
     EXPECT_TRUE(is_taken({record()}));
 }
 
-TEST_F(Batch, is_left_to_the_triggers_if_the_sum_of_its_durations_overflows) {
+TEST_F(SkillBatch, is_left_to_the_triggers_if_the_sum_of_its_durations_overflows) {
     InvocationRecord huge = record();
     huge.completed = true;
     huge.duration_seconds = 1.7e308;
     EXPECT_FALSE(is_taken({huge, huge}));
 }
 
-class OddDatabase : public Batch, public testing::WithParamInterface<const char*> {};
+class OddDatabase : public SkillBatch, public testing::WithParamInterface<const char*> {};
 
 TEST_P(OddDatabase, is_left_to_its_triggers) {
     test::execute(path, GetParam());
@@ -196,7 +196,7 @@ INSTANTIATE_TEST_SUITE_P(
         "UPDATE skill_metrics_cache SET invocation_count_24h = 0.5",
         "UPDATE skill_metrics_cache SET last_invocation_at = x'00'"));
 
-TEST_F(Batch, fires_a_trigger_of_another_program_for_every_row) {
+TEST_F(SkillBatch, fires_a_trigger_of_another_program_for_every_row) {
     test::execute(path,
                   "CREATE TABLE theirs (id); CREATE TRIGGER theirs AFTER INSERT ON skill_invocation"
                   " BEGIN INSERT INTO theirs VALUES (NEW.id); END");
@@ -206,14 +206,14 @@ TEST_F(Batch, fires_a_trigger_of_another_program_for_every_row) {
     EXPECT_EQ(test::query_one(path, "SELECT total_invocations FROM skill_metrics"), "101");
 }
 
-TEST_F(Batch, reenables_the_triggers_afterwards) {
+TEST_F(SkillBatch, reenables_the_triggers_afterwards) {
     SkillsStore store(path, std::chrono::milliseconds{200});
     store.store_many(std::vector<InvocationRecord>(100, record()));
     store.store(record());
     EXPECT_EQ(test::query_one(path, "SELECT total_invocations FROM skill_metrics"), "102");
 }
 
-TEST_F(Batch, that_fails_writes_nothing_and_reenables_the_triggers) {
+TEST_F(SkillBatch, that_fails_writes_nothing_and_reenables_the_triggers) {
     test::execute(path, "CREATE UNIQUE INDEX theirs ON skill_invocation (session_id) WHERE session_id = 'once'");
     SkillsStore store(path, std::chrono::milliseconds{200});
     std::vector<InvocationRecord> records(100, record());

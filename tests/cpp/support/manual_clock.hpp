@@ -7,6 +7,9 @@
 
 namespace session_buddy::test {
 
+/// A time for tests to start at.
+inline constexpr TimePoint kStart{std::chrono::sys_days{std::chrono::year{2026} / 2 / 10}};
+
 class ManualClock final : public Clock {
   public:
     explicit ManualClock(TimePoint now) : now_(now) {}
