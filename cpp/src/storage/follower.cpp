@@ -175,15 +175,15 @@ struct Follower::Impl {
     }
 
     /// Installs the change counter if it is missing. Until that succeeds, only audits find changes. A program that
-    /// dropped the counter may also have changed rows: the new value makes the next read a rebuild.
-    void install_counter() {
+    /// dropped the counter may also have changed rows: the new value makes the next read a rebuild. `data_version` is
+    /// that of this poll.
+    void install_counter(std::int64_t data_version) {
         const auto now = steady_clock::now();
         if (now < next_install || connection.is_read_only()) {
             return;
         }
         try {
-            const bool same =
-                position.changes.has_value() && statements->data_version.first_integer() == position.data_version;
+            const bool same = position.changes.has_value() && data_version == position.data_version;
             if (!same && !statements->changes.read().has_value()) {
                 SQLite::Transaction transaction(connection.database(), SQLite::TransactionBehavior::IMMEDIATE);
                 install_change_counter(connection.database());
@@ -250,7 +250,6 @@ struct Follower::Impl {
     Batch poll(TimePoint now) {
         try {
             ensure_connected();
-            install_counter();
             return connection.run("cannot read", [&] { return read(now); });
         } catch (const StorageError&) {
             if (!connection.is_open()) {
@@ -261,7 +260,9 @@ struct Follower::Impl {
     }
 
     Batch read(TimePoint now) {
-        const bool changed = statements->data_version.first_integer() != position.data_version;
+        const std::int64_t data_version = statements->data_version.first_integer();
+        install_counter(data_version);
+        const bool changed = data_version != position.data_version;
         if (changed) {
             audit_due = true;
             wal_grew = true;
