@@ -94,6 +94,7 @@ template <const auto& kEntity, char kBefore, std::size_t kFirst, typename Value>
 void append_members(std::string& out, const Value& value) {
     for_each_field<kEntity, kFirst>([&out, &value, first = true](const auto& field) mutable {
         using Field = std::remove_cvref_t<decltype(field)>;
+        // NOLINTNEXTLINE(misc-redundant-expression): equal only where kBefore is the comma
         out += first ? Field::template json_key<kBefore>() : Field::template json_key<','>();
         first = false;
         if constexpr (std::is_null_pointer_v<decltype(Field::kMembers)>) {

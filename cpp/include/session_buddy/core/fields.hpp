@@ -53,9 +53,9 @@ inline constexpr auto kJsonKey = [] {
 template <FixedString kName, auto kEntity, typename Get>
 struct Field {
     Get get;
-    Kind kind;
+    Kind kind = Kind::plain;
     std::string_view meaning;
-    bool optional;  ///< may be absent; nullable is what has a std::optional
+    bool optional = false;  ///< may be absent; nullable is what has a std::optional
 
     static constexpr auto kMembers = kEntity;
     static constexpr std::string_view name{kName.text.data(), kName.text.size() - 1};
