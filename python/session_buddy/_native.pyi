@@ -48,41 +48,7 @@ class SkillMetricsRow(TypedDict):
 
 # </fields>
 
-# <fields AnomalyFields EpisodeFields BacktestFields PruneSummary Correction>
-class AnomalyFields(TypedDict):
-    skill_name: str
-    anomaly_type: str
-    # value of the baseline: a completion rate from 0 to 1, for pattern_shift a duration in seconds
-    baseline_value: float
-    observed_value: float  # value of the observation, in the same unit
-    deviation_score: float  # absolute z-score of the deviation, at or above the threshold
-    baseline_samples: int
-    observed_samples: int
-    z_score: float
-    tail_probability: float
-    since: int
-    common_errors: list[realtime_types.ErrorCount]
-
-class EpisodeFields(TypedDict):
-    skill_name: str
-    anomaly_type: str
-    started_at: int
-    resolved_at: int | None
-    baseline_value: float
-    observed_value: float
-    deviation_score: float
-    baseline_samples: int
-    observed_samples: int
-    z_score: float
-    tail_probability: float
-
-class BacktestFields(TypedDict):
-    rows: int
-    warm_up_rows: int
-    skipped_rows: int
-    skills: int
-    episodes: list[EpisodeFields]
-
+# <fields PruneSummary Correction>
 class PruneSummary(TypedDict):
     before: str
     rows: int
@@ -225,7 +191,7 @@ def detect_anomalies(
     baseline_window: float,
     observation_window: float,
     min_samples: int,
-) -> list[AnomalyFields]: ...
+) -> list[_Row]: ...
 def backtest(
     db_path: str,
     start: int | None,
@@ -236,18 +202,16 @@ def backtest(
     baseline_window: float,
     observation_window: float,
     min_samples: int,
-) -> BacktestFields: ...
+) -> _Row: ...
 
 class AnomalyDetector:
     def __init__(
         self, *, threshold: float, baseline_window: float, observation_window: float, min_samples: int
     ) -> None: ...
-    def update(
-        self, skill: str, completed: bool, duration: float | None, at: int, error_type: str
-    ) -> list[AnomalyFields]: ...
+    def update(self, skill: str, completed: bool, duration: float | None, at: int, error_type: str) -> list[_Row]: ...
     def advance(self, to: int) -> None: ...
-    def anomalies(self, at: int | None) -> list[AnomalyFields]: ...
-    def episodes(self) -> list[EpisodeFields]: ...
+    def anomalies(self, at: int | None) -> list[_Row]: ...
+    def episodes(self) -> list[_Row]: ...
 
 class Snapshot:
     def to_dict(self) -> realtime_types.Snapshot: ...

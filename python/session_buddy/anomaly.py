@@ -365,7 +365,7 @@ def _format(moment: datetime) -> str:
     return _native.format_timestamp((moment - _EPOCH) // _MICROSECOND)
 
 
-def _anomalies(found: Iterable[_native.AnomalyFields]) -> list[Anomaly]:
+def _anomalies(found: Iterable[dict[str, Any]]) -> list[Anomaly]:
     anomalies = []
     for fields in found:
         values = _with_datetimes(fields, "since")
@@ -374,10 +374,10 @@ def _anomalies(found: Iterable[_native.AnomalyFields]) -> list[Anomaly]:
     return anomalies
 
 
-def _episodes(found: Iterable[_native.EpisodeFields]) -> list[Episode]:
+def _episodes(found: Iterable[dict[str, Any]]) -> list[Episode]:
     return [Episode(**_with_datetimes(fields, "started_at", "resolved_at")) for fields in found]
 
 
-def _with_datetimes(fields: _native.AnomalyFields | _native.EpisodeFields, *names: str) -> dict[str, Any]:
-    moments = {name: None if fields[name] is None else _datetime(fields[name]) for name in names}  # type: ignore[literal-required]
+def _with_datetimes(fields: dict[str, Any], *names: str) -> dict[str, Any]:
+    moments = {name: None if fields[name] is None else _datetime(fields[name]) for name in names}
     return {**fields, **moments}
