@@ -9,8 +9,7 @@ namespace {
 bool is_printable_utf8(std::string_view text) {
     for (std::size_t position = 0; position < text.size();) {
         const char32_t code = next_code_point(text, position);
-        const bool control = code < 0x20 || (code >= 0x7F && code <= 0x9F);
-        if (code == kInvalidCodePoint || control) {
+        if (code == kInvalidCodePoint || is_control(code)) {
             return false;
         }
     }

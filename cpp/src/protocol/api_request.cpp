@@ -53,6 +53,16 @@ std::optional<std::string> decoded(std::string_view text) {
     return out;
 }
 
+// Valid UTF-8 as part of a message: control characters, which a terminal would interpret, as a question mark.
+std::string printable(std::string_view text) {
+    std::string out;
+    for (std::size_t position = 0; position < text.size();) {
+        const std::size_t begin = position;
+        out += is_control(next_code_point(text, position)) ? "?" : text.substr(begin, position - begin);
+    }
+    return out;
+}
+
 // Reads the parameters of a query string and keeps the first error; values read after an error must not be used.
 class QueryReader {
   public:
@@ -182,9 +192,9 @@ class QueryReader {
         } else if (!is_valid_utf8(*name) || !is_valid_utf8(*value)) {
             reject(echoed, "Parameters must be UTF-8, percent-encoded");
         } else if (std::ranges::find(known, *name) == known.end()) {
-            reject(echoed, known.size() == 0
-                               ? "This endpoint takes no parameters"
-                               : fmt::format("Unknown parameter; accepted are {}", fmt::join(known, ", ")));
+            reject(echoed, known.size() == 0 ? "This endpoint takes no parameters"
+                                             : fmt::format("Unknown parameter '{}'; accepted are {}", printable(echoed),
+                                                           fmt::join(known, ", ")));
         } else if (find(*name) != nullptr) {
             reject(*name, fmt::format("{} must be given once", *name));
         } else {

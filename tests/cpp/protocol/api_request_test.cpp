@@ -100,6 +100,10 @@ TEST(ApiRequest, names_the_invalid_parameter) {
     }
     EXPECT_EQ(rejected(parse_skills_request("search=" + std::string(257, 'a'))).parameter, "search");
     EXPECT_EQ(rejected(parse_skills_request(std::string(300, 'x') + "=1")).parameter.size(), 64U);
+    EXPECT_EQ(rejected(parse_sessions_request("a%1b%5B1m%C2%9B%C3%A4=1")).detail,
+              "Unknown parameter 'a?[1m?\xC3\xA4'; accepted are limit");
+    EXPECT_THAT(rejected(parse_sessions_request(std::string(300, 'x') + "=1")).detail,
+                HasSubstr('\'' + std::string(64, 'x') + '\''));
 }
 
 TEST(ApiRequest, of_a_skill_requires_a_name) {

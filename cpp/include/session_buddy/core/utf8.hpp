@@ -65,6 +65,11 @@ inline constexpr char32_t kInvalidCodePoint = 0xFFFFFFFF;
     return true;
 }
 
+/// C0, DEL and C1.
+[[nodiscard]] constexpr bool is_control(char32_t code) noexcept {
+    return code < 0x20 || (code >= 0x7F && code <= 0x9F);
+}
+
 /// For text that arrives in pieces: reads on from `position`, the start of a character, and returns the end of the last
 /// complete character; nullopt if no continuation can make the text well-formed UTF-8.
 [[nodiscard]] constexpr std::optional<std::size_t> utf8_boundary(std::string_view text, std::size_t position) noexcept {
