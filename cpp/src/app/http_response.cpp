@@ -21,9 +21,9 @@ std::string entity_tag(const protocol::ApiBody& body) {
 
 }  // namespace
 
-server::QueryResponse to_response(protocol::ApiBody body, const server::QueryRequest& request) {
+server::HttpReply to_response(protocol::ApiBody body, const server::QueryRequest& request) {
     const std::string tag = entity_tag(body);
-    server::QueryResponse response;
+    server::HttpReply response;
     response.headers = {{"ETag", tag}, {"Cache-Control", "no-cache"}, {"Vary", "Origin, Accept-Encoding"}};
     if (server::etag_matches(request.if_none_match, tag)) {
         response.status = 304;
@@ -33,7 +33,7 @@ server::QueryResponse to_response(protocol::ApiBody body, const server::QueryReq
     return response;
 }
 
-void compress(server::QueryResponse& response, const server::QueryRequest& request) {
+void compress(server::HttpReply& response, const server::QueryRequest& request) {
     if (response.body.size() >= kMinCompressedBytes && server::accepts_gzip(request.accept_encoding)) {
         response.body = server::gzip_compress({response.body.data(), response.body.size()}, kCompressionLevel);
         response.headers.emplace_back("Content-Encoding", "gzip");

@@ -9,9 +9,9 @@
 namespace session_buddy::app {
 
 /// 200 with a weak entity tag over the part of the body that does not vary, or 304 if the client has that already.
-[[nodiscard]] server::QueryResponse to_response(protocol::ApiBody body, const server::QueryRequest& request);
+[[nodiscard]] server::HttpReply to_response(protocol::ApiBody body, const server::QueryRequest& request);
 
 /// Compresses the body with gzip and sets Content-Encoding, if the client accepts gzip and the body is large enough.
-void compress(server::QueryResponse& response, const server::QueryRequest& request);
+void compress(server::HttpReply& response, const server::QueryRequest& request);
 
 }  // namespace session_buddy::app

@@ -39,31 +39,23 @@ constexpr std::chrono::milliseconds kMaxReadTime{50};
 constexpr std::size_t kMaxBufferedEvents = ingest::kMaxReportedInvocations;
 constexpr unsigned kRetryAfterSeconds = 2;
 
-server::IntakeResponse error_response(unsigned status, std::string_view code, std::string_view detail,
-                                      const std::vector<protocol::ProblemMember>& members = {}) {
-    return {.status = status, .body = protocol::problem(status, code, detail, members)};
+server::HttpReply unavailable(const std::string& message, const std::vector<protocol::ProblemMember>& members = {}) {
+    return server::http_error(503, "database_unavailable", message, members, kRetryAfterSeconds);
 }
 
-server::IntakeResponse unavailable(const std::string& message,
-                                   const std::vector<protocol::ProblemMember>& members = {}) {
-    auto response = error_response(503, "database_unavailable", message, members);
-    response.retry_after = kRetryAfterSeconds;
-    return response;
-}
-
-server::IntakeResponse stopping() {
+server::HttpReply stopping() {
     return unavailable("The server is stopping");
 }
 
-server::IntakeResponse bad_event(const ingest::BadEvent& bad) {
+server::HttpReply bad_event(const ingest::BadEvent& bad) {
     std::vector<protocol::ProblemMember> members;
     if (!bad.field.empty()) {
         members.emplace_back("field", bad.field);
     }
-    return error_response(400, "bad_request", bad.reason, members);
+    return server::http_error(400, "bad_request", bad.reason, members);
 }
 
-server::IntakeResponse bad_report(const ingest::ReportFault& fault) {
+server::HttpReply bad_report(const ingest::ReportFault& fault) {
     std::vector<protocol::ProblemMember> members;
     if (fault.index) {
         members.emplace_back("index", static_cast<std::int64_t>(*fault.index));
@@ -71,8 +63,8 @@ server::IntakeResponse bad_report(const ingest::ReportFault& fault) {
     if (!fault.field.empty()) {
         members.emplace_back("field", fault.field);
     }
-    return error_response(fault.too_many ? 413U : 400U, fault.too_many ? "too_many_invocations" : "bad_request",
-                          fault.reason, members);
+    return server::http_error(fault.too_many ? 413U : 400U, fault.too_many ? "too_many_invocations" : "bad_request",
+                              fault.reason, members);
 }
 
 /// Without parameters such as charset, in lower case.
@@ -189,15 +181,15 @@ void IntakeThread::read_hook(Job& job) {
         }
         hooks_.push_back({.done = std::move(job.done), .event = to_skill_event(std::move(*event), job.at)});
     } else {
-        job.done({});
+        job.done(server::accepted());
     }
 }
 
 void IntakeThread::read_report(Job& job) {
     const auto format = report_format(job.request.content_type);
     if (!format) {
-        job.done(error_response(415, "unsupported_media_type",
-                                "The Content-Type must be application/json or application/x-ndjson"));
+        job.done(server::http_error(415, "unsupported_media_type",
+                                    "The Content-Type must be application/json or application/x-ndjson"));
         return;
     }
     auto read = ingest::read_invocations(job.request.body, *format);
@@ -240,7 +232,7 @@ void IntakeThread::store_hooks() {
                 rows_stored_.add(static_cast<std::uint64_t>(
                     std::ranges::count_if(outcomes, [](const auto& one) { return one.is_new; })));
                 for (std::size_t i = 0; i < outcomes.size(); ++i) {
-                    hooks[stored++].done({});
+                    hooks[stored++].done(server::accepted());
                 }
             }
             return;
@@ -257,7 +249,7 @@ void IntakeThread::store_hooks() {
             hook.done(unavailable("The event can be stored neither in the database nor in the spool; retry later"));
             continue;
         }
-        hook.done({});
+        hook.done(server::accepted());
     }
 }
 

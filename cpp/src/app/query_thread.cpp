@@ -20,10 +20,10 @@
 #include "http_response.hpp"
 #include "response_budget.hpp"
 #include "session_buddy/core/log.hpp"
+#include "session_buddy/core/overloaded.hpp"
 #include "session_buddy/metrics/series.hpp"
 #include "session_buddy/protocol/api_request.hpp"
 #include "session_buddy/protocol/api_response.hpp"
-#include "session_buddy/protocol/problem.hpp"
 #include "session_buddy/server/representation.hpp"
 #include "session_buddy/storage/error.hpp"
 #include "session_buddy/storage/history_queries.hpp"
@@ -33,8 +33,7 @@ namespace {
 
 constexpr log::Logger kLogger{"session_buddy.queries"};
 
-/// Retry-After, in seconds.
-constexpr const char* kRetryAfter = "1";
+constexpr unsigned kRetryAfterSeconds = 1;
 /// Busy timeout for the database lock; all queued queries wait for it too.
 constexpr std::chrono::milliseconds kQueryBusyTimeout{500};
 /// After this idle time the connection is closed, because a replaced database file would go unnoticed.
@@ -44,35 +43,28 @@ constexpr std::size_t kMinSharedBytes = 65'536;
 constexpr std::int64_t kMaxErrors = 20;
 constexpr std::int64_t kMaxPhases = 100;
 
-server::QueryResponse problem(unsigned status, std::string_view error, std::string_view detail,
-                              const std::vector<protocol::ProblemMember>& members = {}) {
-    server::QueryResponse response;
-    response.status = status;
-    response.content_type = protocol::kProblemType;
-    response.body = protocol::problem(status, error, detail, members);
+server::HttpReply problem(unsigned status, std::string_view error, std::string_view detail,
+                          const std::vector<protocol::ProblemMember>& members = {}) {
     constexpr unsigned kUnavailable = 503;
-    if (status == kUnavailable) {
-        response.headers = {{"Retry-After", kRetryAfter}};
-    }
-    return response;
+    return server::http_error(status, error, detail, members, status == kUnavailable ? kRetryAfterSeconds : 0);
 }
 
-server::QueryResponse stopping() {
+server::HttpReply stopping() {
     return problem(503, "stopping", "The server is stopping");
 }
 
-server::QueryResponse timeout_response() {
+server::HttpReply timeout_response() {
     return problem(503, "query_timeout", "The query timed out (query_timeout); narrow the range or retry later");
 }
 
-server::QueryResponse too_many_unread(std::size_t limit) {
+server::HttpReply too_many_unread(std::size_t limit) {
     return problem(503, "too_many_unread_responses",
                    fmt::format("Unread responses reached max_response_bytes ({}); retry later", limit),
                    {{"max_response_bytes", static_cast<std::int64_t>(limit)}});
 }
 
 /// The message does not reveal the path of the database.
-server::QueryResponse unavailable(storage::StorageErrc code) {
+server::HttpReply unavailable(storage::StorageErrc code) {
     using storage::StorageErrc;
     std::string_view reason = "The database cannot be read; retry later";
     if (code == StorageErrc::missing) {
@@ -85,19 +77,16 @@ server::QueryResponse unavailable(storage::StorageErrc code) {
     return problem(503, "database_unavailable", reason);
 }
 
-/// Whether the query may need the database. Parses it like the thread that answers it, because a parameter may be
-/// percent-encoded and its name may occur in another value.
-bool reads_history(const server::QueryRequest& request) {
-    using Kind = server::QueryRequest::Kind;
-    if (request.kind == Kind::skills) {
-        const auto parsed = protocol::parse_skills_request(request.query);
-        const auto* asked = std::get_if<protocol::SkillsRequest>(&parsed);
-        return asked != nullptr && asked->sparkline;
-    }
-    return request.kind == Kind::skill || request.kind == Kind::series || request.kind == Kind::anomalies;
+/// Whether the query needs the database.
+bool reads_history(const protocol::ApiQuery& query) {
+    const auto* const skills = std::get_if<protocol::SkillsRequest>(&query);
+    return skills != nullptr ? skills->sparkline
+                             : std::holds_alternative<protocol::SkillRequest>(query) ||
+                                   std::holds_alternative<protocol::SeriesRequest>(query) ||
+                                   std::holds_alternative<protocol::AnomaliesRequest>(query);
 }
 
-server::QueryResponse bad_parameter(const protocol::BadParameter& bad) {
+server::HttpReply bad_parameter(const protocol::BadParameter& bad) {
     return problem(400, "bad_parameter", bad.detail, {{"parameter", bad.parameter}});
 }
 
@@ -194,7 +183,7 @@ void QueryThread::run() {
     }
 }
 
-server::QueryResponse QueryThread::respond(const Job& job) {
+server::HttpReply QueryThread::respond(const Job& job) {
     if (std::chrono::steady_clock::now() >= job.deadline) {
         return timeout_response();
     }
@@ -227,28 +216,28 @@ bool QueryThread::timed_out() const {
     return worker_.stopping() || std::chrono::steady_clock::now() >= deadline_;
 }
 
-server::QueryResponse QueryThread::bounded_response(const server::QueryRequest& request) {
+server::HttpReply QueryThread::bounded_response(const server::QueryRequest& request) {
     SnapshotPtr snapshot;
     {
         const std::lock_guard lock(snapshot_mutex_);
         snapshot = snapshot_;
     }
     // Only responses that depend on nothing but the snapshot and the request are shared; the others are small.
-    const bool may_share = request.kind != server::QueryRequest::Kind::server_info && !reads_history(request) &&
-                           request.if_none_match.empty();
+    const bool may_share = !std::holds_alternative<protocol::ServerRequest>(request.query) &&
+                           !reads_history(request.query) && request.if_none_match.empty();
     const bool gzip = server::accepts_gzip(request.accept_encoding);
     if (may_share) {
         for (const SharedResponse& other : shared_responses_) {
             const auto owner = other.body.lock();
-            if (owner && other.sequence == snapshot->sequence && other.kind == request.kind &&
-                other.query == request.query && other.accept == request.accept && other.gzip == gzip) {
-                server::QueryResponse response = other.response;
+            if (owner && other.sequence == snapshot->sequence && other.query == request.query &&
+                other.accept == request.accept && other.gzip == gzip) {
+                server::HttpReply response = other.response;
                 response.body = server::Body(other.bytes, owner);
                 return response;
             }
         }
     }
-    server::QueryResponse response = look_up(request, snapshot);
+    server::HttpReply response = look_up(request, snapshot);
     compress(response, request);
     auto body = responses_->admit(response.body);
     if (!body) {
@@ -258,7 +247,6 @@ server::QueryResponse QueryThread::bounded_response(const server::QueryRequest& 
         std::erase_if(shared_responses_, [](const SharedResponse& other) { return other.body.expired(); });
         response.body = {};
         shared_responses_.push_back({.sequence = snapshot->sequence,
-                                     .kind = request.kind,
                                      .query = request.query,
                                      .accept = request.accept,
                                      .gzip = gzip,
@@ -270,89 +258,67 @@ server::QueryResponse QueryThread::bounded_response(const server::QueryRequest& 
     return response;
 }
 
-server::QueryResponse QueryThread::look_up(const server::QueryRequest& request, const SnapshotPtr& snapshot) {
-    using Kind = server::QueryRequest::Kind;
-    // Parses the query with `read` and answers with the result of `find`.
-    const auto answered = [&](auto read, auto find) {
-        const auto parsed = read(request.query);
-        const auto* bad = std::get_if<protocol::BadParameter>(&parsed);
-        return bad != nullptr ? bad_parameter(*bad) : to_response(find(std::get<0>(parsed)), request);
-    };
-    switch (request.kind) {
-        case Kind::server_info:
-            if (const auto bad = protocol::reject_parameters(request.query)) {
-                return bad_parameter(*bad);
-            }
-            return to_response(protocol::server_response(*snapshot, config_,
-                                                         {.started_at = started_at_,
-                                                          .now = clock_.now(),
-                                                          .clients = request.clients,
-                                                          .show_path = request.may_see_paths}),
-                               request);
-        case Kind::skills:
-            return answered(protocol::parse_skills_request, [&](const protocol::SkillsRequest& asked) {
-                return protocol::skills_response(
-                    *snapshot, asked,
-                    asked.sparkline ? &history_->hours.update(history_->queries, clock_.now()) : nullptr);
-            });
-        case Kind::sessions:
-            return answered(protocol::parse_sessions_request, [&](const protocol::SessionsRequest& asked) {
-                return protocol::sessions_response(*snapshot, asked, config_.session_window);
-            });
-        case Kind::metrics:
-            if (metrics_) {
-                return metrics_(request, snapshot);
-            }
-            break;
-        case Kind::skill:
-            return skill(*snapshot, request);
-        case Kind::series:
-            return series(request);
-        case Kind::anomalies:
-            return answered(protocol::parse_anomalies_request, [&](const protocol::AnomaliesRequest& asked) {
-                storage::EpisodeFilter filter{.skill_name = asked.skill_name, .from = asked.from, .to = asked.to};
-                if (asked.state != protocol::EpisodeState::all) {
-                    filter.open = asked.state == protocol::EpisodeState::open;
+server::HttpReply QueryThread::look_up(const server::QueryRequest& request, const SnapshotPtr& snapshot) {
+    return std::visit(
+        Overloaded{
+            [](const protocol::BadParameter& bad) { return bad_parameter(bad); },
+            [&](const protocol::ServerRequest&) {
+                return to_response(protocol::server_response(*snapshot, config_,
+                                                             {.started_at = started_at_,
+                                                              .now = clock_.now(),
+                                                              .clients = request.clients,
+                                                              .show_path = request.may_see_paths}),
+                                   request);
+            },
+            [&](const protocol::SkillsRequest& query) {
+                const auto* const lines =
+                    query.sparkline ? &history_->hours.update(history_->queries, clock_.now()) : nullptr;
+                return to_response(protocol::skills_response(*snapshot, query, lines), request);
+            },
+            [&](const protocol::SkillRequest& query) { return skill(*snapshot, query, request); },
+            [&](const protocol::SeriesRequest& query) { return series(query, request); },
+            [&](const protocol::AnomaliesRequest& query) {
+                storage::EpisodeFilter filter{.skill_name = query.skill_name, .from = query.from, .to = query.to};
+                if (query.state != protocol::EpisodeState::all) {
+                    filter.open = query.state == protocol::EpisodeState::open;
                 }
-                if (asked.type) {
-                    filter.anomaly_type = std::string(to_string(*asked.type));
+                if (query.type) {
+                    filter.anomaly_type = std::string(to_string(*query.type));
                 }
-                return protocol::anomalies_response(*snapshot, asked, history_->queries.episodes(filter));
-            });
-    }
-    return problem(404, "not_found", "No such endpoint");
+                return to_response(protocol::anomalies_response(*snapshot, query, history_->queries.episodes(filter)),
+                                   request);
+            },
+            [&](const protocol::SessionsRequest& query) {
+                return to_response(protocol::sessions_response(*snapshot, query, config_.session_window), request);
+            },
+            [&](const protocol::MetricsRequest&) {
+                return metrics_ ? metrics_(request, snapshot) : problem(404, "not_found", "No such endpoint");
+            },
+        },
+        request.query);
 }
 
-server::QueryResponse QueryThread::skill(const Snapshot& snapshot, const server::QueryRequest& request) {
-    const auto parsed = protocol::parse_skill_request(request.query);
-    if (const auto* bad = std::get_if<protocol::BadParameter>(&parsed)) {
-        return bad_parameter(*bad);
-    }
-    const auto& name = std::get<protocol::SkillRequest>(parsed).skill_name;
-    const SkillMetrics* const metrics = snapshot.skills->find(name);
+server::HttpReply QueryThread::skill(const Snapshot& snapshot, const protocol::SkillRequest& query,
+                                     const server::QueryRequest& request) {
+    const SkillMetrics* const metrics = snapshot.skills->find(query.skill_name);
     if (metrics == nullptr) {
         return problem(404, "unknown_skill", "Unknown skill: no invocations recorded; /api/v1/skills lists all skills");
     }
     const TimePoint since = snapshot.at - std::chrono::duration_cast<std::chrono::microseconds>(config_.window);
-    auto history = history_->queries.skill_history(name, since, kMaxErrors, kMaxPhases);
+    auto history = history_->queries.skill_history(query.skill_name, since, kMaxErrors, kMaxPhases);
     if (history.first_invocation_at > snapshot.at) {
         history.first_invocation_at = snapshot.at;  // a row from the future counts as now
     }
     return to_response(protocol::skill_response(snapshot, *metrics, history), request);
 }
 
-server::QueryResponse QueryThread::series(const server::QueryRequest& request) {
-    const auto parsed = protocol::parse_series_request(request.query);
-    if (const auto* bad = std::get_if<protocol::BadParameter>(&parsed)) {
-        return bad_parameter(*bad);
-    }
-    const auto& asked = std::get<protocol::SeriesRequest>(parsed);
-    const auto planned = protocol::plan_series(asked, clock_.now(), history_->queries.pruned_before());
+server::HttpReply QueryThread::series(const protocol::SeriesRequest& query, const server::QueryRequest& request) {
+    const auto planned = protocol::plan_series(query, clock_.now(), history_->queries.pruned_before());
     if (const auto* bad = std::get_if<protocol::BadParameter>(&planned)) {
         return bad_parameter(*bad);
     }
     const auto& plan = std::get<protocol::SeriesPlan>(planned);
-    return to_response(protocol::series_response(asked, plan, history_->series(asked.skill_name, plan)), request);
+    return to_response(protocol::series_response(query, plan, history_->series(query.skill_name, plan)), request);
 }
 
 QueryThreads::QueryThreads(const Config& config, const Clock& clock, QueryThread::Metrics metrics)
@@ -376,7 +342,7 @@ void QueryThreads::publish(const SnapshotPtr& snapshot) {
 }
 
 void QueryThreads::submit(server::QueryRequest request, Done done) {
-    auto& thread = reads_history(request) ? history_queries_ : snapshot_queries_;
+    auto& thread = reads_history(request.query) ? history_queries_ : snapshot_queries_;
     thread.submit(std::move(request), std::move(done));
 }
 

@@ -54,10 +54,10 @@ struct RealTimeServer::Impl {
         Components& operator=(const Components&) = delete;
 
         /// Called on the query thread, while all components exist.
-        [[nodiscard]] server::QueryResponse metrics(const server::QueryRequest& request, const Snapshot& snapshot,
-                                                    TimePoint now) const {
+        [[nodiscard]] server::HttpReply metrics(const server::QueryRequest& request, const Snapshot& snapshot,
+                                                TimePoint now) const {
             const prometheus::Format format = prometheus::negotiate(request.accept);
-            server::QueryResponse response;
+            server::HttpReply response;
             response.content_type = prometheus::content_type(format);
             response.headers = {{"Vary", "Origin, Accept, Accept-Encoding"}};
             response.body = prometheus::render({.snapshot = snapshot,

@@ -174,8 +174,6 @@ class QueryReader {
         return {.limit = integer("limit", 1, max_limit, limit), .offset = integer("offset", 0, kMaxOffset, 0)};
     }
 
-    [[nodiscard]] std::optional<BadParameter>& error() { return error_; }
-
     template <typename Request>
     ApiRequest<Request> result(Request request) {
         return error_ ? ApiRequest<Request>(std::move(*error_)) : ApiRequest<Request>(std::move(request));
@@ -207,6 +205,10 @@ class QueryReader {
 };
 
 }  // namespace
+
+ApiRequest<ServerRequest> parse_server_request(std::string_view query) {
+    return QueryReader(query, {}).result(ServerRequest{});
+}
 
 ApiRequest<SkillsRequest> parse_skills_request(std::string_view query) {
     constexpr std::int64_t kMaxLimit = 500;
@@ -327,11 +329,6 @@ ApiRequest<SessionsRequest> parse_sessions_request(std::string_view query) {
     constexpr std::int64_t kLimit = 100;
     QueryReader reader(query, {"limit"});
     return reader.result(SessionsRequest{reader.integer("limit", 1, kMaxLimit, kLimit)});
-}
-
-std::optional<BadParameter> reject_parameters(std::string_view query) {
-    QueryReader reader(query, {});
-    return std::move(reader.error());
 }
 
 }  // namespace session_buddy::protocol

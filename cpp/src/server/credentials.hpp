@@ -18,7 +18,6 @@ struct Credentials {
 
 inline constexpr std::string_view kLacksRead = "The token lacks the scope read";
 inline constexpr std::string_view kLacksMetrics = "The token has neither the scope metrics nor the scope read";
-inline constexpr std::string_view kLacksWrite = "The token lacks the scope write";
 
 /// For a request that passed check_request(), which rejects a second Authorization header. The header takes precedence
 /// over a subprotocol; a scheme other than Bearer yields no token.

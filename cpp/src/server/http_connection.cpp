@@ -13,8 +13,10 @@
 
 #include "client_of_request.hpp"
 #include "guarded.hpp"
+#include "replies.hpp"
 #include "request_check.hpp"
 #include "session_buddy/core/log.hpp"
+#include "session_buddy/core/overloaded.hpp"
 #include "session_buddy/core/timestamp.hpp"
 
 namespace session_buddy::server {
@@ -37,25 +39,14 @@ std::string printable_prefix(std::string_view value) {
     return text;
 }
 
-bool opens_websocket(const http::request<http::string_body>& request) {
-    return boost::beast::websocket::is_upgrade(request) &&
-           is_websocket_target({request.target().data(), request.target().size()});
-}
-
-// GET or HEAD that is not a failed upgrade, which gets an error instead of the dashboard.
-bool is_plain_read(const http::request_header<>& request) {
-    return (request.method() == http::verb::get || request.method() == http::verb::head) &&
-           request.count(http::field::upgrade) == 0 && request.count(http::field::sec_websocket_key) == 0;
-}
-
 // A no-cors load by a page of another site, such as an image: browsers send no Origin with it.
 bool is_from_other_site(const http::request_header<>& request, std::string_view allowed_origin) {
     return allowed_origin.empty() && request["Sec-Fetch-Site"] == "cross-site";
 }
 
-bool is_preflight(const http::request_header<>& request) {
-    return request.method() == http::verb::options && request.count(http::field::origin) > 0 &&
-           request.count(http::field::access_control_request_method) > 0;
+bool grants(const auth::Identity* identity, auth::Scope needed) {
+    return identity != nullptr && (identity->scopes.has(needed) ||
+                                   (needed == auth::Scope::metrics && identity->scopes.has(auth::Scope::read)));
 }
 
 }  // namespace
@@ -99,30 +90,47 @@ void HttpConnection::abort() {
     stream_.close();
 }
 
+auto HttpConnection::when_read(void (HttpConnection::*next)()) {
+    return guarded(shared_from_this(), [next](HttpConnection& self, const error_code& error) {
+        if (self.aborted_) {
+            return;
+        }
+        if (error) {
+            self.intake_reservation_.reset();
+            self.reject(error);
+        } else {
+            (self.*next)();
+        }
+    });
+}
+
+// The last reference to this connection must not be released on another thread, so it moves back with the response.
+auto HttpConnection::answer_later() {
+    return [self = shared_from_this(), executor = stream_.get_executor()](HttpReply response) mutable {
+        net::post(executor, [self = std::move(self), response = std::move(response)]() mutable {
+            run_guarded(*self, [&] {
+                self->intake_reservation_.reset();
+                if (!self->aborted_) {
+                    self->answer(std::move(response));
+                }
+            });
+        });
+    };
+}
+
 void HttpConnection::read() {
     parser_.emplace();
     allowed_origin_.clear();
-    intake_kind_.reset();
     parser_->header_limit(context_.config.max_header_bytes);
     parser_->body_limit(context_.config.max_body_bytes);
     // Reads into the parser, not into a message: only the parser enforces the limits.
-    http::async_read_header(
-        stream_, buffer_, *parser_,
-        guarded(shared_from_this(), [](HttpConnection& self, const error_code& error) { self.on_header(error); }));
+    http::async_read_header(stream_, buffer_, *parser_, when_read(&HttpConnection::on_header));
 }
 
 // The body of an ingestion request is read only after the request was accepted; any other body is small and ignored.
-void HttpConnection::on_header(const error_code& error) {
-    if (aborted_) {
-        return;
-    }
-    if (error) {
-        reject(error);
-        return;
-    }
-    const auto& request = parser_->get();
-    intake_kind_ = intake_kind(request.method(), {request.target().data(), request.target().size()});
-    if (intake_kind_ || parser_->is_done()) {
+void HttpConnection::on_header() {
+    route_ = route_of(parser_->get(), context_.assets);
+    if (std::holds_alternative<IntakeRequest::Kind>(route_) || parser_->is_done()) {
         check();
         return;
     }
@@ -131,20 +139,7 @@ void HttpConnection::on_header(const error_code& error) {
         return;
     }
     parser_->body_limit(kMaxBodyBytes);
-    http::async_read(stream_, buffer_, *parser_,
-                     guarded(shared_from_this(),
-                             [](HttpConnection& self, const error_code& read_error) { self.on_read(read_error); }));
-}
-
-void HttpConnection::on_read(const error_code& error) {
-    if (aborted_) {
-        return;
-    }
-    if (error) {
-        reject(error);
-    } else {
-        check();
-    }
+    http::async_read(stream_, buffer_, *parser_, when_read(&HttpConnection::check));
 }
 
 void HttpConnection::check() {
@@ -168,13 +163,12 @@ void HttpConnection::check() {
         return;
     }
     allowed_origin_ = std::string_view(request[http::field::origin]);
-    if (is_preflight(request)) {
-        answer(
-            preflight({request.target().data(), request.target().size()}));  // browsers send no token with a preflight
+    if (const auto* asked = std::get_if<Preflight>(&route_)) {
+        answer(preflight(asked->allowed_methods));  // browsers send no token with a preflight
         return;
     }
     credentials_ = extract_credentials(request);
-    if (credentials_.source == Credentials::Source::subprotocol && !opens_websocket(request)) {
+    if (credentials_.source == Credentials::Source::subprotocol && !std::holds_alternative<OpenWebSocket>(route_)) {
         credentials_ = {};
     }
     if (context_.tokens == nullptr || credentials_.source == Credentials::Source::none) {
@@ -196,37 +190,41 @@ void HttpConnection::on_token_checked(auth::Verdict verdict) {
     if (rejection != nullptr && credentials_.source == Credentials::Source::header) {
         reject_token(rejection->reason);
     } else {
-        serve(std::move(verdict));
+        serve(verdict);
     }
 }
 
 // `verdict`: of the token; nullopt if none was required or sent.
-void HttpConnection::serve(std::optional<auth::Verdict> verdict) {
-    const auto& request = parser_->get();
-    const std::string_view target(request.target().data(), request.target().size());
+void HttpConnection::serve(const std::optional<auth::Verdict>& verdict) {
     const auto* identity = verdict ? std::get_if<auth::Identity>(&*verdict) : nullptr;
-    const bool may_read = identity != nullptr && identity->scopes.has(auth::Scope::read);
-    if (intake_kind_) {
-        receive_events(verdict);
-    } else if (const auto query = query_kind(request.method(), target);
-               query && !boost::beast::websocket::is_upgrade(request)) {
-        submit_query(*query, verdict);
-    } else if (!boost::beast::websocket::is_upgrade(request)) {
-        // Without authentication every client is trusted.
-        const bool trusted = context_.tokens == nullptr || may_read ||
-                             (identity != nullptr && identity->scopes.has(auth::Scope::metrics));
-        const auto* asset = is_plain_read(request) ? context_.assets.find(strip_query(target)) : nullptr;
-        answer(asset != nullptr ? asset_reply(*asset, request) : route(context_, request.method(), target, trusted));
-    } else if (!is_websocket_target(target)) {
-        send(not_found());
-    } else if (context_.tokens == nullptr) {
+    const bool open = context_.tokens == nullptr;  // without authentication every client is trusted
+    if (const auto needed = required_scope(route_); needed && !open && !grants(identity, *needed)) {
+        answer(identity == nullptr ? token_required(*needed) : insufficient_scope(*needed));
+        return;
+    }
+    std::visit(Overloaded{
+                   [&](const NoRoute& none) { answer(no_route(none.allowed_methods)); },
+                   [&](const Preflight& asked) { answer(preflight(asked.allowed_methods)); },
+                   [&](OpenWebSocket) { open_websocket(verdict); },
+                   [&](Handler handler) { answer(handler(context_, open || grants(identity, auth::Scope::metrics))); },
+                   [&](const Asset* asset) { answer(asset_reply(*asset, parser_->get())); },
+                   [&](IntakeRequest::Kind kind) { receive_events(kind); },
+                   [&](protocol::ApiQuery& query) { submit_query(std::move(query)); },
+               },
+               route_);
+}
+
+// `verdict`: see serve().
+void HttpConnection::open_websocket(const std::optional<auth::Verdict>& verdict) {
+    const auto* identity = verdict ? std::get_if<auth::Identity>(&*verdict) : nullptr;
+    if (context_.tokens == nullptr) {
         upgrade(Admitted{});
     } else if (!verdict) {
         upgrade(AwaitsToken{});
-    } else if (may_read) {
+    } else if (grants(identity, auth::Scope::read)) {
         upgrade(Admitted{*identity});
     } else if (credentials_.source == Credentials::Source::header) {
-        send(insufficient_scope(auth::Scope::read));
+        answer(insufficient_scope(auth::Scope::read));
     } else {
         // Browsers hide the response of a failed upgrade, so this one succeeds and is closed with the reason.
         upgrade(Rejected{std::string(identity != nullptr ? kLacksRead : std::get<auth::Rejection>(*verdict).reason)});
@@ -241,36 +239,23 @@ bool HttpConnection::is_local_client() const {
     return peer_.address.is_loopback() && (!through_proxy || peer_.forwarded);
 }
 
-// `verdict`: see serve().
-void HttpConnection::receive_events(const std::optional<auth::Verdict>& verdict) {
+void HttpConnection::receive_events(IntakeRequest::Kind kind) {
     const auto& request = parser_->get();
-    if (context_.tokens == nullptr) {
-        if (!is_local_client()) {
-            kLogger.debug("ingestion from {} rejected: not from loopback", peer_.name);
-            answer(loopback_only());
-            return;
-        }
-    } else {
-        const auto* identity = verdict ? std::get_if<auth::Identity>(&*verdict) : nullptr;
-        if (identity == nullptr) {
-            answer(token_required("Authentication required: send a token with the scope write"));
-            return;
-        }
-        if (!identity->scopes.has(auth::Scope::write)) {
-            answer(insufficient_scope(auth::Scope::write));
-            return;
-        }
+    if (context_.tokens == nullptr && !is_local_client()) {
+        kLogger.debug("ingestion from {} rejected: not from loopback", peer_.name);
+        answer(loopback_only());
+        return;
     }
     if (context_.intake == nullptr) {
         answer(http_error(503, "no_intake", "Ingestion is not enabled on this server"));
         return;
     }
-    if (!has_intake_capacity(parser_->content_length().value_or(0))) {
+    if (!IntakeReservation::has_capacity(context_, kind, parser_->content_length().value_or(0))) {
         answer(intake_full(context_));
         return;
     }
-    intake_reservation_.emplace(context_);
-    deadline_ = std::chrono::steady_clock::now() + steady(context_.config.handshake_timeout);
+    intake_reservation_.emplace(context_, kind, std::chrono::steady_clock::now());
+    deadline_ = intake_reservation_->deadline();
     constexpr unsigned kHttp11 = 11;  // HTTP/1.0 has no status 100
     if (boost::beast::iequals(request[http::field::expect], "100-continue") && request.version() >= kHttp11 &&
         !parser_->is_done()) {
@@ -288,142 +273,51 @@ void HttpConnection::receive_events(const std::optional<auth::Verdict>& verdict)
     }
 }
 
-// Hook events are small, users wait for them, and hooks do not retry: they may exceed the limit by one body.
-bool HttpConnection::has_intake_capacity(std::uint64_t bytes) const {
-    const std::size_t limit = context_.config.max_intake_bytes +
-                              (intake_kind_ == IntakeRequest::Kind::hook ? context_.config.max_body_bytes : 0);
-    return context_.intake_bytes + bytes <= limit;
-}
-
 void HttpConnection::read_ingestion_body() {
     if (aborted_) {
         return;
     }
     if (parser_->is_done()) {
-        submit_to_intake({});
-        return;
+        submit_to_intake();
+    } else {
+        http::async_read_some(stream_, buffer_, *parser_, when_read(&HttpConnection::on_body_chunk));
     }
-    http::async_read_some(
-        stream_, buffer_, *parser_,
-        guarded(shared_from_this(), [](HttpConnection& self, const error_code& error) { self.on_body_chunk(error); }));
 }
 
-// Only received bytes count against the limit, so that announced bodies cannot block other clients. Received bytes
-// extend the deadline at min_body_rate, but no pause may exceed handshake_timeout.
-void HttpConnection::on_body_chunk(const error_code& error) {
-    if (aborted_) {
-        return;
-    }
-    if (error) {
-        submit_to_intake(error);
-        return;
-    }
-    const std::size_t received = parser_->get().body().size();
-    const std::size_t more = received - intake_reservation_->bytes();
-    if (!has_intake_capacity(more)) {
+void HttpConnection::on_body_chunk() {
+    if (!intake_reservation_->grow_to(parser_->get().body().size(), std::chrono::steady_clock::now())) {
         intake_reservation_.reset();
         answer(intake_full(context_));
         return;
     }
-    intake_reservation_->grow_to(received);
-    const auto earned = steady(Seconds(static_cast<double>(more) / static_cast<double>(context_.config.min_body_rate)));
-    deadline_ =
-        std::min(deadline_ + earned, std::chrono::steady_clock::now() + steady(context_.config.handshake_timeout));
+    deadline_ = intake_reservation_->deadline();
     read_ingestion_body();
 }
 
-void HttpConnection::submit_to_intake(const error_code& error) {
-    if (aborted_) {
-        return;
-    }
-    if (error) {
-        intake_reservation_.reset();
-        reject(error);
-        return;
-    }
+void HttpConnection::submit_to_intake() {
     deadline_ = SteadyTime::max();
-    (*intake_kind_ == IntakeRequest::Kind::hook ? context_.counters.hook_requests
-                                                : context_.counters.invocation_requests)
-        .add();
+    const auto kind = std::get<IntakeRequest::Kind>(route_);
+    (kind == IntakeRequest::Kind::hook ? context_.counters.hook_requests : context_.counters.invocation_requests).add();
     auto& request = parser_->get();
-    IntakeRequest submitted{.kind = *intake_kind_,
-                            .content_type = std::string(request[http::field::content_type]),
-                            .body = std::move(request.body())};
-    // The last reference to this connection must not be released on the other thread, so it moves back with the
-    // response.
-    context_.intake->submit(std::move(submitted), [self = shared_from_this(),
-                                                   executor = stream_.get_executor()](IntakeResponse answer) mutable {
-        net::post(executor, [self = std::move(self), answer = std::move(answer)]() mutable {
-            run_guarded(*self, [&] { self->on_intake_response(std::move(answer)); });
-        });
-    });
+    context_.intake->submit({.kind = kind,
+                             .content_type = std::string(request[http::field::content_type]),
+                             .body = std::move(request.body())},
+                            answer_later());
 }
 
-void HttpConnection::on_intake_response(IntakeResponse response) {
-    intake_reservation_.reset();
-    if (aborted_) {
-        return;
-    }
-    HttpReply reply;
-    reply.status = response.status;
-    reply.body = std::move(response.body);
-    if (constexpr unsigned kFirstError = 400; reply.status >= kFirstError) {
-        reply.content_type = protocol::kProblemType;
-    }
-    if (response.retry_after > 0) {
-        reply.headers = {{"Retry-After", std::to_string(response.retry_after)}};
-    }
-    answer(std::move(reply));
-}
-
-// `verdict`: see serve().
-void HttpConnection::submit_query(QueryRequest::Kind kind, const std::optional<auth::Verdict>& verdict) {
-    const auto& request = parser_->get();
-    if (context_.tokens != nullptr) {
-        const bool for_metrics = kind == QueryRequest::Kind::metrics;
-        const auto* identity = verdict ? std::get_if<auth::Identity>(&*verdict) : nullptr;
-        if (identity == nullptr) {
-            answer(token_required(for_metrics ? "Authentication required: send a token with the scope metrics or read"
-                                              : "Authentication required: send a token with the scope read"));
-            return;
-        }
-        if (!identity->scopes.has(auth::Scope::read) && !(for_metrics && identity->scopes.has(auth::Scope::metrics))) {
-            answer(insufficient_scope(for_metrics ? auth::Scope::metrics : auth::Scope::read));
-            return;
-        }
-    }
+void HttpConnection::submit_query(protocol::ApiQuery query) {
     if (context_.queries == nullptr) {
         answer(http_error(503, "no_queries", "Queries are not enabled on this server"));
         return;
     }
-    const std::string_view target(request.target().data(), request.target().size());
-    const auto mark = target.find('?');
-    QueryRequest query{.kind = kind,
-                       .query = std::string(mark == std::string_view::npos ? "" : target.substr(mark + 1)),
-                       .accept = joined_header(request, http::field::accept),
-                       .accept_encoding = joined_header(request, http::field::accept_encoding),
-                       .if_none_match = joined_header(request, http::field::if_none_match),
-                       .clients = context_.admission.clients(),
-                       .may_see_paths = context_.tokens != nullptr || is_local_client()};
-    // As in submit_to_intake(): the last reference to this connection moves back with the response.
-    context_.queries->submit(std::move(query), [self = shared_from_this(),
-                                                executor = stream_.get_executor()](QueryResponse response) mutable {
-        net::post(executor, [self = std::move(self), response = std::move(response)]() mutable {
-            run_guarded(*self, [&] { self->on_query_response(std::move(response)); });
-        });
-    });
-}
-
-void HttpConnection::on_query_response(QueryResponse response) {
-    if (aborted_) {
-        return;
-    }
-    HttpReply reply;
-    reply.status = response.status;
-    reply.body = std::move(response.body);
-    reply.content_type = std::move(response.content_type);
-    reply.headers = std::move(response.headers);
-    answer(std::move(reply));
+    const auto& request = parser_->get();
+    context_.queries->submit({.query = std::move(query),
+                              .accept = joined_header(request, http::field::accept),
+                              .accept_encoding = joined_header(request, http::field::accept_encoding),
+                              .if_none_match = joined_header(request, http::field::if_none_match),
+                              .clients = context_.admission.clients(),
+                              .may_see_paths = context_.tokens != nullptr || is_local_client()},
+                             answer_later());
 }
 
 void HttpConnection::reject_origin(OriginPolicy::Verdict verdict) {
@@ -539,7 +433,7 @@ void HttpConnection::send(HttpReply reply) {
         body_ = std::move(reply.body);
         response_.body() = {body_.data(), body_.size()};
     }
-    deadline_ = std::chrono::steady_clock::now() + steady(context_.config.write_timeout);
+    set_timeout(context_.config.write_timeout);
     http::async_write(
         stream_, response_,
         guarded(shared_from_this(), [](HttpConnection& self, const error_code& error) { self.on_sent(error); }));
@@ -552,7 +446,7 @@ void HttpConnection::on_sent(const error_code& error) {
     if (error) {
         abort();
     } else if (response_.keep_alive()) {
-        deadline_ = std::chrono::steady_clock::now() + steady(context_.config.idle_timeout);
+        set_timeout(context_.config.idle_timeout);
         read();
     } else {
         // The deadline of the response still applies.

@@ -6,6 +6,7 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/span_body.hpp>
 #include <boost/beast/http/string_body.hpp>
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +15,7 @@
 #include "asio.hpp"
 #include "context.hpp"
 #include "credentials.hpp"
+#include "intake_reservation.hpp"
 #include "routes.hpp"
 #include "stream.hpp"
 #include "websocket_connection.hpp"
@@ -38,46 +40,31 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
     using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
     using Response = boost::beast::http::response<boost::beast::http::span_body<const char>>;
 
-    /// The share of ServerContext::intake_bytes held by one request. Counts received bytes, not Content-Length.
-    class IntakeReservation {
-      public:
-        explicit IntakeReservation(ServerContext& context) : context_(context) {}
-        ~IntakeReservation() { context_.intake_bytes -= bytes_; }
-        [[nodiscard]] std::size_t bytes() const { return bytes_; }
-        void grow_to(std::size_t bytes) {
-            context_.intake_bytes += bytes - bytes_;
-            bytes_ = bytes;
-        }
-        IntakeReservation(const IntakeReservation&) = delete;
-        IntakeReservation& operator=(const IntakeReservation&) = delete;
-
-      private:
-        ServerContext& context_;
-        std::size_t bytes_ = 0;
-    };
-
     void read();
-    void on_header(const error_code& error);
-    void on_read(const error_code& error);
+    void on_header();
     void check();
     void reject(const error_code& error);
     void reject_origin(OriginPolicy::Verdict verdict);
+    void reject_token(std::string_view reason);
     void on_token_checked(auth::Verdict verdict);
-    void serve(std::optional<auth::Verdict> verdict);
-    void answer(HttpReply reply);
+    void serve(const std::optional<auth::Verdict>& verdict);
+    void open_websocket(const std::optional<auth::Verdict>& verdict);
     void upgrade(const UpgradeDecision& decision);
     [[nodiscard]] bool is_local_client() const;
-    void receive_events(const std::optional<auth::Verdict>& verdict);
-    [[nodiscard]] bool has_intake_capacity(std::uint64_t bytes) const;
+    void receive_events(IntakeRequest::Kind kind);
     void read_ingestion_body();
-    void on_body_chunk(const error_code& error);
-    void submit_to_intake(const error_code& error);
-    void on_intake_response(IntakeResponse response);
-    void submit_query(QueryRequest::Kind kind, const std::optional<auth::Verdict>& verdict);
-    void on_query_response(QueryResponse response);
-    void reject_token(std::string_view reason);
+    void on_body_chunk();
+    void submit_to_intake();
+    void submit_query(protocol::ApiQuery query);
+    void answer(HttpReply reply);
     void send(HttpReply reply);
     void on_sent(const error_code& error);
+
+    void set_timeout(Seconds timeout) { deadline_ = std::chrono::steady_clock::now() + steady(timeout); }
+    // The handler of a read that continues with `next`, unless it failed or the connection was aborted.
+    [[nodiscard]] auto when_read(void (HttpConnection::*next)());
+    // The callback of Intake and Queries, for any thread, that answers on the network thread.
+    [[nodiscard]] auto answer_later();
 
     Stream stream_;
     ServerContext& context_;
@@ -87,7 +74,7 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
     Peer peer_;         // the client, behind a proxy if there is one
     boost::beast::flat_buffer buffer_;
     std::optional<Parser> parser_;                         // one per request
-    std::optional<IntakeRequest::Kind> intake_kind_;       // set for an ingestion request
+    Route route_;                                          // of the current request
     std::optional<IntakeReservation> intake_reservation_;  // held from admission to the response of the intake
     std::string allowed_origin_;                           // CORS: origin that may read the response; empty for none
     Credentials credentials_;                              // of the current request

@@ -11,6 +11,8 @@
 #include <string>
 #include <string_view>
 
+#include "replies.hpp"
+
 namespace session_buddy::server {
 
 namespace {
@@ -84,9 +86,7 @@ std::optional<HttpReply> check_handshake(const Request& request) {
         return bad_header(http::field::sec_websocket_version, "is missing");
     }
     if (value_of(request, http::field::sec_websocket_version) != "13") {
-        auto reply = http_error(426, "upgrade_required", "Unsupported WebSocket version: only 13 is supported");
-        reply.headers = {{"Upgrade", "websocket"}, {"Connection", "Upgrade"}, {"Sec-WebSocket-Version", "13"}};
-        return reply;
+        return upgrade_required("Unsupported WebSocket version: only 13 is supported", "13");
     }
     return std::nullopt;
 }

@@ -6,7 +6,7 @@
 #include <boost/beast/http/string_body.hpp>
 #include <optional>
 
-#include "routes.hpp"
+#include "session_buddy/server/http_reply.hpp"
 
 namespace session_buddy::server {
 

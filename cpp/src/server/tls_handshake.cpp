@@ -6,8 +6,8 @@
 
 #include "guarded.hpp"
 #include "http_connection.hpp"
-#include "routes.hpp"
 #include "session_buddy/core/log.hpp"
+#include "session_buddy/server/http_reply.hpp"
 
 namespace session_buddy::server {
 

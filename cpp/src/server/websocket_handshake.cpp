@@ -8,6 +8,7 @@
 #include <boost/beast/http/field.hpp>
 
 #include "deflate.hpp"
+#include "replies.hpp"
 
 namespace session_buddy::server {
 
@@ -26,16 +27,6 @@ std::string accept_value(std::string_view key) {
     return {base64.begin(), base64.begin() + length};
 }
 
-std::string joined_extensions(const http::fields& headers) {
-    std::string joined;
-    const auto offered = headers.equal_range(http::field::sec_websocket_extensions);
-    for (auto line = offered.first; line != offered.second; ++line) {
-        joined += joined.empty() ? "" : ", ";
-        joined.append(line->value().data(), line->value().size());
-    }
-    return joined;
-}
-
 }  // namespace
 
 Handshake accept_handshake(const http::request<http::string_body>& request, std::string_view subprotocol,
@@ -50,7 +41,7 @@ Handshake accept_handshake(const http::request<http::string_body>& request, std:
         handshake.response += fmt::format("Sec-WebSocket-Protocol: {}\r\n", subprotocol);
     }
     if (may_deflate) {
-        if (const auto agreed = negotiate_deflate(joined_extensions(request))) {
+        if (const auto agreed = negotiate_deflate(joined_header(request, http::field::sec_websocket_extensions))) {
             handshake.response += fmt::format("Sec-WebSocket-Extensions: {}\r\n", *agreed);
             handshake.deflated = true;
         }

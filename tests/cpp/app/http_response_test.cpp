@@ -18,7 +18,7 @@ protocol::ApiBody body_of(const std::string& varying, const std::string& rest) {
     return {.text = varying + rest, .volatile_begin = 0, .volatile_end = varying.size()};
 }
 
-std::string header(const server::QueryResponse& response, const std::string& name) {
+std::string header(const server::HttpReply& response, const std::string& name) {
     for (const auto& [key, value] : response.headers) {
         if (key == name) {
             return value;
@@ -61,13 +61,13 @@ TEST(HttpResponse, is_compressed_if_large_enough_and_the_client_accepts_gzip) {
          {Case{"gzip", true}, Case{"deflate, GZIP;q=0.5", true}, Case{"*", true}, Case{"x-gzip", true},
           Case{"br;q=1.0, gzip ; q=0.001", true}, Case{"", false}, Case{"identity", false}, Case{"gzip;q=0", false},
           Case{"gzip;q=0.000, *", false}, Case{"*;q=0", false}, Case{"gzipped", false}}) {
-        server::QueryResponse response;
+        server::HttpReply response;
         response.body = text;
         compress(response, {.accept_encoding = accept});
         EXPECT_EQ(header(response, "Content-Encoding"), compressed ? "gzip" : "") << accept;
         EXPECT_EQ(compressed ? unzipped(response.body) : response.body, text) << accept;
     }
-    server::QueryResponse small;
+    server::HttpReply small;
     small.body = std::string(1000, 'a');
     compress(small, {.accept_encoding = "gzip"});
     EXPECT_EQ(small.body.size(), 1000U);

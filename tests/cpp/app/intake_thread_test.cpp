@@ -24,20 +24,20 @@ namespace session_buddy::app {
 namespace {
 
 using nlohmann::json;
+using server::HttpReply;
 using server::IntakeRequest;
-using server::IntakeResponse;
 using testing::ElementsAre;
 using testing::Not;
 
 /// The answers to one request; there must be exactly one.
 class Reply {
   public:
-    void operator()(IntakeResponse response) { responses_.push(std::move(response)); }
-    IntakeResponse wait() { return responses_.first(); }
+    void operator()(HttpReply response) { responses_.push(std::move(response)); }
+    HttpReply wait() { return responses_.first(); }
     [[nodiscard]] std::size_t count() { return responses_.size(); }
 
   private:
-    test::Arrivals<IntakeResponse> responses_;
+    test::Arrivals<HttpReply> responses_;
 };
 
 std::string hook(const std::string& name, const std::string& key) {
@@ -87,7 +87,7 @@ class IntakeTest : public testing::Test {
         const auto reply = std::make_shared<Reply>();
         replies.push_back(reply);
         intake->submit({.kind = kind, .content_type = std::move(type), .body = std::move(body)},
-                       [reply](IntakeResponse response) { (*reply)(std::move(response)); });
+                       [reply](HttpReply response) { (*reply)(std::move(response)); });
         return *reply;
     }
     Reply& send_hook(std::string body) { return send(IntakeRequest::Kind::hook, std::move(body)); }
@@ -133,7 +133,7 @@ TEST_F(IntakeTest, rejects_requests_that_were_never_started_or_come_after_a_stop
     for (Reply* reply : sent) {
         ASSERT_EQ(reply->count(), 1U) << "immediately";
         EXPECT_EQ(reply->wait().status, 503U);
-        EXPECT_EQ(reply->wait().retry_after, 2U);
+        EXPECT_THAT(reply->wait().headers, ElementsAre(std::pair("Retry-After", "2")));
         EXPECT_EQ(json::parse(reply->wait().body).at("error"), "database_unavailable");
     }
 }
@@ -184,7 +184,7 @@ TEST_F(IntakeTest, answers_each_request_once_during_a_concurrent_stop) {
                                     .content_type = "application/json",
                                     .body = report("a", std::to_string(round) + '-' + std::to_string(sender) + '-' +
                                                             std::to_string(i))},
-                                   [reply](IntakeResponse response) { (*reply)(std::move(response)); });
+                                   [reply](HttpReply response) { (*reply)(std::move(response)); });
                 }
             });
         }
@@ -288,7 +288,7 @@ TEST_F(IntakeTest, error_responses_do_not_contain_the_input) {
         EXPECT_THAT(response.body, Not(testing::HasSubstr(marker)));
         EXPECT_EQ(response.body.empty(), status == 202U);
         EXPECT_TRUE(response.body.empty() || json::parse(response.body).contains("detail"));
-        EXPECT_EQ(response.retry_after, 0U);
+        EXPECT_THAT(response.headers, testing::IsEmpty());
     }
     EXPECT_EQ(rows(), "0");
 }
@@ -331,7 +331,7 @@ TEST_F(IntakeTest, an_event_that_can_be_stored_nowhere_is_rejected) {
     const Locked lock(path);
     const auto response = send_hook(hook("PostToolUse", "t1")).wait();
     EXPECT_EQ(response.status, 503U);
-    EXPECT_EQ(response.retry_after, 2U);
+    EXPECT_THAT(response.headers, ElementsAre(std::pair("Retry-After", "2")));
 }
 
 /// A slow trigger of another tool: milliseconds per row.

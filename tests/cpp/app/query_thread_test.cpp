@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -23,10 +24,20 @@ namespace session_buddy::app {
 namespace {
 
 using nlohmann::json;
+using server::HttpReply;
 using server::QueryRequest;
-using server::QueryResponse;
+
+using protocol::MetricsRequest;
+using protocol::SeriesRequest;
+using protocol::ServerRequest;
+using protocol::SkillRequest;
+using protocol::to_query;
 
 constexpr std::chrono::seconds kPatience{20};
+
+protocol::ApiQuery skills_query(std::string_view text = "") {
+    return to_query(protocol::parse_skills_request(text));
+}
 
 class QueryThreadTest : public testing::Test {
   protected:
@@ -35,21 +46,20 @@ class QueryThreadTest : public testing::Test {
         static_cast<void>(storage::open_database(config.db_path, {}));
     }
 
-    static std::future<QueryResponse> ask(server::Queries& thread, QueryRequest request) {
-        auto promise = std::make_shared<std::promise<QueryResponse>>();
+    static std::future<HttpReply> ask(server::Queries& thread, QueryRequest request) {
+        auto promise = std::make_shared<std::promise<HttpReply>>();
         auto future = promise->get_future();
-        thread.submit(std::move(request),
-                      [promise](QueryResponse response) { promise->set_value(std::move(response)); });
+        thread.submit(std::move(request), [promise](HttpReply response) { promise->set_value(std::move(response)); });
         return future;
     }
-    static QueryResponse response_of(std::future<QueryResponse> future) {
+    static HttpReply response_of(std::future<HttpReply> future) {
         if (future.wait_for(kPatience) != std::future_status::ready) {
             throw std::runtime_error("no answer");
         }
         return future.get();
     }
-    static std::string error_of(const QueryResponse& response) { return json::parse(response.body).at("error"); }
-    static std::string header(const QueryResponse& response, const std::string& name) {
+    static std::string error_of(const HttpReply& response) { return json::parse(response.body).at("error"); }
+    static std::string header(const HttpReply& response, const std::string& name) {
         for (const auto& [key, value] : response.headers) {
             if (key == name) {
                 return value;
@@ -70,7 +80,7 @@ class Hold {
         return [this](const QueryRequest&, const SnapshotPtr&) {
             entered_.set_value();
             released_.get_future().wait();
-            QueryResponse response;
+            HttpReply response;
             response.body = "held";
             return response;
         };
@@ -86,11 +96,10 @@ class Hold {
 TEST_F(QueryThreadTest, answers_from_the_latest_snapshot) {
     QueryThread thread(config, clock);
     thread.start();
-    EXPECT_EQ(json::parse(response_of(ask(thread, {.kind = QueryRequest::Kind::skills})).body).at("total"), 0);
+    EXPECT_EQ(json::parse(response_of(ask(thread, {.query = skills_query()})).body).at("total"), 0);
     thread.publish(test::snapshot_of(1, {test::skill("a", 4), test::skill("b", 0)}));
-    EXPECT_EQ(json::parse(response_of(ask(thread, {.kind = QueryRequest::Kind::skills})).body).at("total"), 2);
-    const auto info =
-        json::parse(response_of(ask(thread, {.kind = QueryRequest::Kind::server_info, .clients = 3})).body);
+    EXPECT_EQ(json::parse(response_of(ask(thread, {.query = skills_query()})).body).at("total"), 2);
+    const auto info = json::parse(response_of(ask(thread, {.query = ServerRequest{}, .clients = 3})).body);
     EXPECT_EQ(info.at("clients"), 3);
     EXPECT_EQ(info.at("skills"), 2);
     EXPECT_EQ(info.at("started_at"), "2026-02-10T12:00:00Z");
@@ -99,30 +108,30 @@ TEST_F(QueryThreadTest, answers_from_the_latest_snapshot) {
 TEST_F(QueryThreadTest, passes_metrics_requests_to_the_callback_and_answers_404_without_one) {
     QueryThread without(config, clock);
     without.start();
-    EXPECT_EQ(response_of(ask(without, {.kind = QueryRequest::Kind::metrics})).status, 404U);
+    EXPECT_EQ(response_of(ask(without, {.query = MetricsRequest{}})).status, 404U);
     QueryThread thread(config, clock, [](const QueryRequest& request, const SnapshotPtr& snapshot) {
-        QueryResponse response;
+        HttpReply response;
         response.content_type = request.accept;
         response.body = std::string(2000, 'x') + std::to_string(snapshot->sequence);
         return response;
     });
     thread.start();
-    const auto response = response_of(
-        ask(thread, {.kind = QueryRequest::Kind::metrics, .accept = "text/plain", .accept_encoding = "gzip"}));
+    const auto response =
+        response_of(ask(thread, {.query = MetricsRequest{}, .accept = "text/plain", .accept_encoding = "gzip"}));
     EXPECT_EQ(response.content_type, "text/plain");
     EXPECT_EQ(header(response, "Content-Encoding"), "gzip");
 }
 
 TEST_F(QueryThreadTest, an_exception_is_answered_with_500_and_the_thread_continues) {
-    QueryThread thread(config, clock, [](const QueryRequest&, const SnapshotPtr&) -> QueryResponse {
+    QueryThread thread(config, clock, [](const QueryRequest&, const SnapshotPtr&) -> HttpReply {
         throw std::runtime_error("secret");
     });
     thread.start();
-    const auto response = response_of(ask(thread, {.kind = QueryRequest::Kind::metrics}));
+    const auto response = response_of(ask(thread, {.query = MetricsRequest{}}));
     EXPECT_EQ(response.status, 500U);
     EXPECT_EQ(error_of(response), "internal_error");
     EXPECT_EQ(response.body.find("secret"), std::string::npos);
-    EXPECT_EQ(response_of(ask(thread, {.kind = QueryRequest::Kind::skills})).status, 200U);
+    EXPECT_EQ(response_of(ask(thread, {.query = skills_query()})).status, 200U);
 }
 
 TEST_F(QueryThreadTest, queries_beyond_max_queries_are_rejected) {
@@ -130,11 +139,11 @@ TEST_F(QueryThreadTest, queries_beyond_max_queries_are_rejected) {
     Hold hold;
     QueryThread thread(config, clock, hold.metrics());
     thread.start();
-    auto held = ask(thread, {.kind = QueryRequest::Kind::metrics});
+    auto held = ask(thread, {.query = MetricsRequest{}});
     hold.wait_until_held();
-    auto first = ask(thread, {.kind = QueryRequest::Kind::skills});
-    auto second = ask(thread, {.kind = QueryRequest::Kind::sessions});
-    const auto rejected = response_of(ask(thread, {.kind = QueryRequest::Kind::skills}));
+    auto first = ask(thread, {.query = skills_query()});
+    auto second = ask(thread, {.query = to_query(protocol::parse_sessions_request(""))});
+    const auto rejected = response_of(ask(thread, {.query = skills_query()}));
     EXPECT_EQ(rejected.status, 503U);
     EXPECT_EQ(error_of(rejected), "too_many_queries");
     EXPECT_EQ(json::parse(rejected.body).at("max_queries"), 2);
@@ -149,11 +158,13 @@ TEST_F(QueryThreadTest, database_queries_do_not_fill_the_queue_of_snapshot_queri
     config.max_queries = 1;
     QueryThreads threads(config, clock);
     // Nothing is answered yet, so each queue is full after one query.
-    auto read = ask(threads, {.kind = QueryRequest::Kind::series});
-    EXPECT_EQ(error_of(response_of(ask(threads, {.kind = QueryRequest::Kind::anomalies}))), "too_many_queries");
-    auto skills = ask(threads, {.kind = QueryRequest::Kind::skills});
+    auto read = ask(threads, {.query = SeriesRequest{}});
+    EXPECT_EQ(error_of(response_of(ask(threads, {.query = to_query(protocol::parse_anomalies_request(""))}))),
+              "too_many_queries");
+    auto skills = ask(threads, {.query = skills_query()});
     EXPECT_EQ(skills.wait_for(std::chrono::seconds{0}), std::future_status::timeout);
-    EXPECT_EQ(error_of(response_of(ask(threads, {.kind = QueryRequest::Kind::sessions}))), "too_many_queries");
+    EXPECT_EQ(error_of(response_of(ask(threads, {.query = to_query(protocol::parse_sessions_request(""))}))),
+              "too_many_queries");
     threads.start();
     EXPECT_EQ(response_of(std::move(skills)).status, 200U);
     EXPECT_EQ(response_of(std::move(read)).status, 200U);
@@ -163,11 +174,9 @@ TEST_F(QueryThreadTest, database_queries_do_not_fill_the_queue_of_snapshot_queri
 TEST_F(QueryThreadTest, the_thread_is_chosen_by_the_decoded_query) {
     config.max_queries = 1;
     QueryThreads threads(config, clock);
-    const auto skills = [&](std::string query) {
-        return ask(threads, {.kind = QueryRequest::Kind::skills, .query = std::move(query)});
-    };
+    const auto skills = [&](std::string_view query) { return ask(threads, {.query = skills_query(query)}); };
     // Nothing is answered yet, so queries for the database thread find its queue full.
-    auto read = ask(threads, {.kind = QueryRequest::Kind::series});
+    auto read = ask(threads, {.query = SeriesRequest{}});
     for (const auto* query :
          {"sparkline=true", "%73parkline=true", "sparkl%69ne=tru%65", "limit=5&&%73parkline=true"}) {
         EXPECT_EQ(error_of(response_of(skills(query))), "too_many_queries") << query;
@@ -181,25 +190,24 @@ TEST_F(QueryThreadTest, a_query_that_only_resembles_a_sparkline_query_does_not_w
     config.max_queries = 1;
     for (const auto* query : {"search=sparkline", "sparkline=false", "search=sparkline%3Dtrue", "sparkline=yes"}) {
         QueryThreads threads(config, clock);
-        auto read = ask(threads, {.kind = QueryRequest::Kind::series});
-        auto waits_elsewhere = ask(threads, {.kind = QueryRequest::Kind::skills, .query = query});
+        auto read = ask(threads, {.query = SeriesRequest{}});
+        auto waits_elsewhere = ask(threads, {.query = skills_query(query)});
         EXPECT_EQ(waits_elsewhere.wait_for(std::chrono::seconds{0}), std::future_status::timeout) << query;
-        EXPECT_EQ(error_of(response_of(ask(threads, {.kind = QueryRequest::Kind::metrics}))), "too_many_queries")
-            << query;
+        EXPECT_EQ(error_of(response_of(ask(threads, {.query = MetricsRequest{}}))), "too_many_queries") << query;
     }
 }
 
 TEST_F(QueryThreadTest, a_query_queued_longer_than_query_timeout_times_out) {
     config.query_timeout = Seconds{0.1};
     QueryThread thread(config, clock);
-    auto waiting = ask(thread, {.kind = QueryRequest::Kind::skills});
+    auto waiting = ask(thread, {.query = skills_query()});
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds{101};
     std::this_thread::sleep_until(deadline);  // the time limit itself
     thread.start();
     const auto response = response_of(std::move(waiting));
     EXPECT_EQ(response.status, 503U);
     EXPECT_EQ(error_of(response), "query_timeout");
-    EXPECT_EQ(response_of(ask(thread, {.kind = QueryRequest::Kind::skills})).status, 200U);
+    EXPECT_EQ(response_of(ask(thread, {.query = skills_query()})).status, 200U);
 }
 
 // A thread with an open database whose reads never end: an infinite view replaces the table. (Opening such a database
@@ -207,11 +215,11 @@ TEST_F(QueryThreadTest, a_query_queued_longer_than_query_timeout_times_out) {
 class EndlessReads {
   public:
     EndlessReads(const Config& config, const Clock& clock) : thread_(config, clock, hold_.metrics()) {
-        auto opens = std::make_shared<std::promise<QueryResponse>>();
+        auto opens = std::make_shared<std::promise<HttpReply>>();
         auto opened = opens->get_future();
-        thread_.submit({.kind = QueryRequest::Kind::series},
-                       [opens](QueryResponse response) { opens->set_value(std::move(response)); });
-        thread_.submit({.kind = QueryRequest::Kind::metrics}, [](const QueryResponse&) {});
+        thread_.submit({.query = SeriesRequest{}},
+                       [opens](HttpReply response) { opens->set_value(std::move(response)); });
+        thread_.submit({.query = MetricsRequest{}}, [](const HttpReply&) {});
         thread_.start();
         hold_.wait_until_held();
         EXPECT_EQ(opened.get().status, 200U);
@@ -232,32 +240,32 @@ TEST_F(QueryThreadTest, a_long_read_times_out_at_query_timeout) {
     config.query_timeout = Seconds{300};
     EndlessReads endless(config, clock);
     config.query_timeout = Seconds{0.5};
-    auto read = ask(endless.thread(), {.kind = QueryRequest::Kind::series});
+    auto read = ask(endless.thread(), {.query = SeriesRequest{}});
     endless.release();
     const auto response = response_of(std::move(read));
     EXPECT_EQ(response.status, 503U);
     EXPECT_EQ(error_of(response), "query_timeout");
     config.query_timeout = Seconds{300};
-    EXPECT_EQ(response_of(ask(endless.thread(), {.kind = QueryRequest::Kind::skills})).status, 200U);
+    EXPECT_EQ(response_of(ask(endless.thread(), {.query = skills_query()})).status, 200U);
 }
 
 TEST_F(QueryThreadTest, a_stop_aborts_a_long_read_and_rejects_queued_queries) {
     config.query_timeout = Seconds{300};
     EndlessReads endless(config, clock);
     QueryThread& thread = endless.thread();
-    auto cut_off = ask(thread, {.kind = QueryRequest::Kind::series});
-    auto behind = ask(thread, {.kind = QueryRequest::Kind::series});
+    auto cut_off = ask(thread, {.query = SeriesRequest{}});
+    auto behind = ask(thread, {.query = SeriesRequest{}});
     endless.release();
     thread.stop();
     EXPECT_EQ(error_of(response_of(std::move(cut_off))), "stopping");
     EXPECT_EQ(error_of(response_of(std::move(behind))), "stopping");
-    EXPECT_EQ(error_of(response_of(ask(thread, {.kind = QueryRequest::Kind::skills}))), "stopping");
+    EXPECT_EQ(error_of(response_of(ask(thread, {.query = skills_query()}))), "stopping");
 }
 
 TEST_F(QueryThreadTest, every_query_is_answered_even_if_the_thread_never_started) {
     auto future = [&] {
         QueryThread thread(config, clock);
-        return ask(thread, {.kind = QueryRequest::Kind::skills});
+        return ask(thread, {.query = skills_query()});
     }();
     EXPECT_EQ(error_of(response_of(std::move(future))), "stopping");
 }
@@ -266,7 +274,7 @@ TEST_F(QueryThreadTest, without_a_database_history_is_503_and_other_queries_stil
     QueryThread thread(config, clock);
     thread.publish(test::snapshot_of(1, {test::skill("a", 4)}));
     thread.start();
-    const auto history = [&] { return response_of(ask(thread, {.kind = QueryRequest::Kind::series})); };
+    const auto history = [&] { return response_of(ask(thread, {.query = SeriesRequest{}})); };
     EXPECT_EQ(history().status, 200U);
     std::filesystem::rename(config.db_path, dir.file("away.db"));
     const auto gone = history();
@@ -274,10 +282,10 @@ TEST_F(QueryThreadTest, without_a_database_history_is_503_and_other_queries_stil
     EXPECT_EQ(error_of(gone), "database_unavailable");
     EXPECT_EQ(header(gone, "Retry-After"), "1");
     EXPECT_EQ(gone.body.find(dir.path().string()), std::string::npos);
-    EXPECT_EQ(response_of(ask(thread, {.kind = QueryRequest::Kind::skills})).status, 200U);
-    EXPECT_EQ(response_of(ask(thread, {.kind = QueryRequest::Kind::skills, .query = "sparkline=true"})).status, 503U);
-    EXPECT_EQ(response_of(ask(thread, {.kind = QueryRequest::Kind::skill, .query = "skill_name=a"})).status, 503U);
-    EXPECT_EQ(response_of(ask(thread, {.kind = QueryRequest::Kind::anomalies})).status, 503U);
+    EXPECT_EQ(response_of(ask(thread, {.query = skills_query()})).status, 200U);
+    EXPECT_EQ(response_of(ask(thread, {.query = skills_query("sparkline=true")})).status, 503U);
+    EXPECT_EQ(response_of(ask(thread, {.query = SkillRequest{"a"}})).status, 503U);
+    EXPECT_EQ(response_of(ask(thread, {.query = to_query(protocol::parse_anomalies_request(""))})).status, 503U);
     EXPECT_FALSE(std::filesystem::exists(config.db_path)) << "a query creates no database";
     std::filesystem::rename(dir.file("away.db"), config.db_path);
     EXPECT_EQ(history().status, 200U);
@@ -288,7 +296,7 @@ TEST_F(QueryThreadTest, recounts_hours_when_the_hour_or_the_file_changes_and_rea
     thread.publish(test::snapshot_of(1, {test::skill("a", 4)}));
     thread.start();
     const auto counts = [&] {
-        const auto response = response_of(ask(thread, {.kind = QueryRequest::Kind::skills, .query = "sparkline=true"}));
+        const auto response = response_of(ask(thread, {.query = skills_query("sparkline=true")}));
         const auto line = json::parse(response.body).at("skills").at(0).at("sparkline").at("invocation_count");
         return line.get<std::vector<int>>();
     };
@@ -319,7 +327,7 @@ TEST_F(QueryThreadTest, recounts_hours_when_the_hour_or_the_file_changes_and_rea
 TEST_F(QueryThreadTest, clients_that_ask_for_the_same_of_one_snapshot_share_one_body_while_it_is_sent) {
     std::size_t rendered = 0;
     QueryThread thread(config, clock, [&rendered](const QueryRequest&, const SnapshotPtr&) {
-        QueryResponse response;
+        HttpReply response;
         response.content_type = "text/plain";
         response.body = std::string(100'000, static_cast<char>('a' + rendered++));
         return response;
@@ -327,31 +335,31 @@ TEST_F(QueryThreadTest, clients_that_ask_for_the_same_of_one_snapshot_share_one_
     thread.start();
     thread.publish(test::snapshot_of(1, {}));
     {
-        const auto first = response_of(ask(thread, {.kind = QueryRequest::Kind::metrics}));
-        const auto second = response_of(ask(thread, {.kind = QueryRequest::Kind::metrics}));
+        const auto first = response_of(ask(thread, {.query = MetricsRequest{}}));
+        const auto second = response_of(ask(thread, {.query = MetricsRequest{}}));
         EXPECT_EQ(first.body.data(), second.body.data());
         EXPECT_EQ(second.content_type, "text/plain");
-        const auto gzip = response_of(ask(thread, {.kind = QueryRequest::Kind::metrics, .accept_encoding = "gzip"}));
+        const auto gzip = response_of(ask(thread, {.query = MetricsRequest{}, .accept_encoding = "gzip"}));
         EXPECT_EQ(header(gzip, "Content-Encoding"), "gzip");
-        EXPECT_NE(response_of(ask(thread, {.kind = QueryRequest::Kind::metrics, .accept = "x/y"})).body, first.body);
+        EXPECT_NE(response_of(ask(thread, {.query = MetricsRequest{}, .accept = "x/y"})).body, first.body);
         thread.publish(test::snapshot_of(2, {}));
-        EXPECT_NE(response_of(ask(thread, {.kind = QueryRequest::Kind::metrics})).body, first.body);
+        EXPECT_NE(response_of(ask(thread, {.query = MetricsRequest{}})).body, first.body);
     }
     const auto before = rendered;
-    static_cast<void>(response_of(ask(thread, {.kind = QueryRequest::Kind::metrics})));
+    static_cast<void>(response_of(ask(thread, {.query = MetricsRequest{}})));
     EXPECT_EQ(rendered, before + 1) << "a sent body is not kept";
 }
 
 TEST_F(QueryThreadTest, responses_that_clients_do_not_read_are_bounded_and_further_queries_get_503) {
     config.max_response_bytes = 1'048'576;
     QueryThread thread(config, clock, [](const QueryRequest& request, const SnapshotPtr&) {
-        QueryResponse response;
+        HttpReply response;
         response.body = std::string(std::stoul(request.accept), 'x');
         return response;
     });
     thread.start();
     const auto of_size = [&](const char* size) {
-        return response_of(ask(thread, {.kind = QueryRequest::Kind::metrics, .accept = size}));
+        return response_of(ask(thread, {.query = MetricsRequest{}, .accept = size}));
     };
     {
         const auto larger_than_all = of_size("3000000");

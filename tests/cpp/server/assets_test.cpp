@@ -6,7 +6,7 @@
 #include <array>
 #include <string>
 
-#include "server/routes.hpp"
+#include "server/replies.hpp"
 #include "session_buddy/server/representation.hpp"
 #include "support/gzip.hpp"
 

@@ -16,13 +16,13 @@
 namespace session_buddy::test {
 namespace {
 
+using server::HttpReply;
 using server::IntakeRequest;
-using server::IntakeResponse;
 
 const std::string kHooks = "/hooks/claude-code";
 const std::string kInvocations = "/api/v1/invocations";
 
-class ManualIntake final : public server::Intake, public PendingRequests<IntakeRequest, IntakeResponse> {
+class ManualIntake final : public server::Intake, public PendingRequests<IntakeRequest, HttpReply> {
   public:
     void submit(IntakeRequest request, Done done) override { push({std::move(request), std::move(done)}); }
 };
@@ -57,7 +57,7 @@ const std::string kLongest(1024, 'x');
 void expect_all_room_is_free(const TestServer& server, ManualIntake& intake) {
     RawConnection raw(server.port());
     raw.send(post(kHooks, kLongest));
-    intake.next().done({});
+    intake.next().done(server::accepted());
     EXPECT_EQ(raw.read_http().status, 202U);
 }
 
@@ -72,7 +72,7 @@ void expect_all_room_becomes_free(const TestServer& server, ManualIntake& intake
         }
         EXPECT_EQ(status, 100U);
         raw.send(kLongest);
-        intake.next().done({});
+        intake.next().done(server::accepted());
         return raw.read_http().status == 202U;
     });
 }
@@ -88,10 +88,10 @@ TEST(IntakeHttp, submits_the_request_and_sends_the_response) {
     EXPECT_EQ(pending.request.kind, IntakeRequest::Kind::hook);
     EXPECT_EQ(pending.request.content_type, "application/json");
     EXPECT_EQ(pending.request.body, R"({"x":1})");
-    pending.done({.status = 503, .body = R"({"error":"e"})", .retry_after = 7});
+    pending.done(server::http_error(503, "e", "Sentence", {}, 7));
     auto answer = raw.read_http();
     EXPECT_EQ(answer.status, 503U);
-    EXPECT_EQ(answer.body, R"({"error":"e"})");
+    EXPECT_EQ(answer.json().at("error"), "e");
     EXPECT_EQ(answer.headers.at("retry-after"), "7");
     EXPECT_EQ(answer.headers.at("content-type"), "application/problem+json");
 
@@ -101,7 +101,7 @@ TEST(IntakeHttp, submits_the_request_and_sends_the_response) {
     EXPECT_EQ(pending.request.kind, IntakeRequest::Kind::invocations);
     EXPECT_EQ(pending.request.content_type, "");
     EXPECT_EQ(pending.request.body, bytes);
-    pending.done({});
+    pending.done(server::accepted());
     answer = raw.read_http();
     EXPECT_EQ(answer.status, 202U);
     EXPECT_EQ(answer.body, "");
@@ -148,7 +148,7 @@ TEST(IntakeHttp, a_body_may_come_in_any_pieces) {
         }
         auto pending = intake.next();
         EXPECT_EQ(pending.request.body, body) << piece;
-        pending.done({});
+        pending.done(server::accepted());
         EXPECT_EQ(raw.read_http().status, 202U);
     }
 }
@@ -162,7 +162,7 @@ TEST(IntakeHttp, a_body_of_the_maximum_size_is_accepted_and_no_longer_one) {
     raw.send(post(kHooks, std::string(300'000, 'x')));
     auto pending = intake.next();
     EXPECT_EQ(pending.request.body.size(), 300'000U);
-    pending.done({});
+    pending.done(server::accepted());
     EXPECT_EQ(raw.read_http().status, 202U);
     raw.send(post_head(kHooks, 300'001, "Expect: 100-continue\r\n"));
     const auto answer = raw.read_http();
@@ -186,7 +186,7 @@ TEST(IntakeHttp, expect_100_continue_is_answered_once_the_request_is_accepted) {
         raw.send("body");
         auto pending = intake.next();
         EXPECT_EQ(pending.request.body, "body");
-        pending.done({});
+        pending.done(server::accepted());
         EXPECT_EQ(raw.read_http().status, 202U);
     }
 }
@@ -201,13 +201,13 @@ TEST(IntakeHttp, no_100_continue_for_rejected_requests_empty_bodies_or_http_1_0)
 
     RawConnection bodyless(server.port());
     bodyless.send(post_head(kHooks, 0, "Expect: 100-continue\r\n"));
-    intake.next().done({});
+    intake.next().done(server::accepted());
     EXPECT_EQ(bodyless.read_http().status, 202U);
 
     RawConnection old(server.port());
     old.send("POST " + kHooks +
              " HTTP/1.0\r\nHost: localhost\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\nbody");
-    intake.next().done({});
+    intake.next().done(server::accepted());
     EXPECT_EQ(old.read_http().status, 202U) << "HTTP/1.0 has no status 100";
     EXPECT_EQ(old.read_to_end(), "");
 }
@@ -233,7 +233,7 @@ TEST(IntakeHttp, pipelined_requests_are_answered_in_order) {
     second.done({.status = 400, .body = R"({"n":2})"});
     EXPECT_EQ(raw.read_http().json().at("n"), 2);
     EXPECT_EQ(raw.read_http().status, 404U);
-    intake.next().done({});
+    intake.next().done(server::accepted());
     const auto last = raw.read_http();
     EXPECT_EQ(last.status, 202U);
     EXPECT_EQ(last.headers.at("connection"), "close");
@@ -247,7 +247,7 @@ TEST(IntakeHttp, what_follows_a_body_is_the_next_request) {
     raw.send(post_head(kHooks, 4) + "bodyand more\r\n\r\n");
     auto pending = intake.next();
     EXPECT_EQ(pending.request.body, "body");
-    pending.done({});
+    pending.done(server::accepted());
     EXPECT_EQ(raw.read_http().status, 202U);
     EXPECT_EQ(raw.read_http().status, 400U);
 }
@@ -290,7 +290,7 @@ TEST(IntakeHttp, other_methods_get_405_with_allow_post) {
         EXPECT_EQ(preflight.headers.at("access-control-allow-headers"), "Authorization, Content-Type, If-None-Match");
         EXPECT_EQ(preflight.headers.at("access-control-allow-origin"), "http://localhost:3000");
         page.send(post(target, "x", "Origin: http://localhost:3000\r\n"));
-        intake.next().done({});
+        intake.next().done(server::accepted());
         EXPECT_EQ(page.read_http().headers.at("access-control-allow-origin"), "http://localhost:3000");
     }
     RawConnection upgrade(server.port());
@@ -327,9 +327,9 @@ TEST(IntakeHttp, bytes_in_flight_count_until_the_response) {
     EXPECT_EQ(full.headers.at("retry-after"), "1");
     RawConnection empty(server.port());
     empty.send(post(kHooks, ""));
-    intake.next().done({});
+    intake.next().done(server::accepted());
     EXPECT_EQ(empty.read_http().status, 202U) << "an empty body needs no capacity";
-    pending.done({.status = 503, .retry_after = 2});
+    pending.done({.status = 503});
     EXPECT_EQ(first.read_http().status, 503U);
     expect_all_room_is_free(server, intake);
 }
@@ -343,8 +343,8 @@ TEST(IntakeHttp, concurrent_requests_within_the_limit_are_accepted) {
     auto one = intake.next();
     second.send(post(kHooks, std::string(524, 'x')));
     auto two = intake.next();
-    two.done({});
-    one.done({});
+    two.done(server::accepted());
+    one.done(server::accepted());
     EXPECT_EQ(first.read_http().status, 202U);
     EXPECT_EQ(second.read_http().status, 202U);
     expect_all_room_is_free(server, intake);
@@ -407,7 +407,7 @@ TEST(IntakeHttp, announced_bodies_do_not_count_until_received) {
     }
     RawConnection other(server.port());
     other.send(post(kInvocations, std::string(1000, 'x')));
-    intake.next().done({});
+    intake.next().done(server::accepted());
     EXPECT_EQ(other.read_http().status, 202U);
 }
 
@@ -437,7 +437,7 @@ TEST(IntakeHttp, a_slow_intake_does_not_time_out_the_connection) {
     raw.send(post(kHooks, "x"));
     auto pending = intake.next();
     EXPECT_EQ(idle.read_to_end(), "") << "longer than any timeout: another client was dropped meanwhile";
-    pending.done({});
+    pending.done(server::accepted());
     EXPECT_EQ(raw.read_http().status, 202U);
 }
 
@@ -447,7 +447,7 @@ TEST(IntakeHttp, a_response_to_a_disconnected_client_is_dropped) {
     ManualIntake intake;
     TestServer server(room_for_one(), &intake);
     for (int round = 0; round < 10; ++round) {
-        PendingRequest<IntakeRequest, IntakeResponse> pending;
+        PendingRequest<IntakeRequest, HttpReply> pending;
         {
             RawConnection raw(server.port());
             raw.send(post(kHooks, kLongest) + (round % 2 == 0 ? "" : http_request("GET", "/healthz")));
@@ -463,7 +463,7 @@ TEST(IntakeHttp, a_server_stops_with_requests_in_the_intake_and_accepts_late_res
     ManualIntake intake;
     Config config;
     config.shutdown_timeout = Seconds{0.1};
-    std::vector<PendingRequest<IntakeRequest, IntakeResponse>> pending;
+    std::vector<PendingRequest<IntakeRequest, HttpReply>> pending;
     {
         TestServer server(config, &intake);
         RawConnection stays(server.port());
@@ -503,7 +503,7 @@ TEST(IntakeHttp, shutdown_waits_only_for_the_pending_response) {
     auto pending = intake.next();
     std::thread stopper([&server] { server->stop(); });
     EXPECT_EQ(raw.read_to_end(), "") << "HTTP connections are aborted";
-    pending.done({});
+    pending.done(server::accepted());
     pending.done = nullptr;
     stopper.join();  // long before the 60 s: the timeout of the test is shorter
 }

@@ -13,41 +13,48 @@
 namespace session_buddy::test {
 namespace {
 
+using server::HttpReply;
 using server::QueryRequest;
-using server::QueryResponse;
 
-class ManualQueries final : public server::Queries, public PendingRequests<QueryRequest, QueryResponse> {
+class ManualQueries final : public server::Queries, public PendingRequests<QueryRequest, HttpReply> {
   public:
     void submit(QueryRequest request, Done done) override { push({std::move(request), std::move(done)}); }
 };
 
-QueryResponse text(std::string body) {
-    QueryResponse answer;
+HttpReply text(std::string body) {
+    HttpReply answer;
     answer.body = std::move(body);
     return answer;
 }
 
-TEST(QueriesHttp, each_path_submits_its_kind_of_query_with_the_request_headers) {
+TEST(QueriesHttp, each_path_submits_its_parsed_query_with_the_request_headers) {
     ManualQueries queries;
     TestServer server({}, nullptr, &queries);
     TestClient client(server.port());
-    using Kind = QueryRequest::Kind;
-    for (const auto& [path, kind] :
-         {std::pair{"/api/v1/server", Kind::server_info}, std::pair{"/api/v1/skills", Kind::skills},
-          std::pair{"/api/v1/skill", Kind::skill}, std::pair{"/api/v1/series", Kind::series},
-          std::pair{"/api/v1/anomalies", Kind::anomalies}, std::pair{"/api/v1/sessions", Kind::sessions},
-          std::pair{"/metrics", Kind::metrics}}) {
+    struct Case {
+        const char* target;
+        protocol::ApiQuery query;
+    };
+    for (const auto& [target, query] :
+         {Case{"/api/v1/server", protocol::ServerRequest{}},
+          Case{"/api/v1/skills?search=%20?b", protocol::SkillsRequest{.search = " ?b", .page = {.limit = 50}}},
+          Case{"/api/v1/skills?%73parkline=true", protocol::SkillsRequest{.sparkline = true, .page = {.limit = 50}}},
+          Case{"/api/v1/skill?skill_name=a", protocol::SkillRequest{"a"}},
+          Case{"/api/v1/series", protocol::SeriesRequest{}},
+          Case{"/api/v1/anomalies", protocol::AnomaliesRequest{.page = {.limit = 100}}},
+          Case{"/api/v1/sessions?limit=7", protocol::SessionsRequest{7}},
+          Case{"/api/v1/sessions?%", protocol::BadParameter{"%", "A % must be followed by two hexadecimal digits"}},
+          Case{"/metrics?a=%20?b", protocol::MetricsRequest{}}}) {
         RawConnection raw(server.port());
-        raw.send(http_request("GET", std::string(path) + "?a=%20?b",
-                              "Accept: text/plain\r\nAccept-Encoding: gzip\r\nIf-None-Match: \"x\"\r\n"));
+        raw.send(
+            http_request("GET", target, "Accept: text/plain\r\nAccept-Encoding: gzip\r\nIf-None-Match: \"x\"\r\n"));
         auto pending = queries.next();
-        EXPECT_EQ(pending.request.kind, kind);
-        EXPECT_EQ(pending.request.query, "a=%20?b");
+        EXPECT_TRUE(pending.request.query == query) << target;
         EXPECT_EQ(pending.request.accept, "text/plain");
         EXPECT_EQ(pending.request.accept_encoding, "gzip");
         EXPECT_EQ(pending.request.if_none_match, "\"x\"");
         EXPECT_EQ(pending.request.clients, 1U);
-        QueryResponse answer = text("data");
+        HttpReply answer = text("data");
         answer.content_type = "text/x";
         answer.headers = {{"ETag", "W/\"y\""}, {"Cache-Control", "no-cache"}, {"Vary", "Origin, Accept"}};
         pending.done(std::move(answer));
@@ -94,7 +101,7 @@ TEST(QueriesHttp, head_and_304_have_no_body_and_keep_the_connection) {
     EXPECT_EQ(head.status, 200U);
     EXPECT_EQ(head.headers.at("content-length"), "4");
     raw.send(http_request("GET", "/api/v1/skills"));
-    QueryResponse not_modified;
+    HttpReply not_modified;
     not_modified.status = 304;
     queries.next().done(std::move(not_modified));
     const auto answer = raw.read_http(true);
@@ -128,7 +135,7 @@ TEST(QueriesHttp, without_queries_it_is_503) {
 TEST(QueriesHttp, late_responses_after_a_disconnect_or_a_stop_are_dropped) {
     ManualQueries queries;
     TestServer server({}, nullptr, &queries);
-    PendingRequest<QueryRequest, QueryResponse> pending;
+    PendingRequest<QueryRequest, HttpReply> pending;
     {
         RawConnection raw(server.port());
         raw.send(http_request("GET", "/api/v1/skills"));

@@ -27,7 +27,7 @@ class QueryThread final : public server::Queries {
   public:
     /// Answers GET /metrics, on the query thread. May throw. It sets Vary, ETag and the caching headers itself; the
     /// body is compressed afterwards if the client accepts gzip.
-    using Metrics = std::function<server::QueryResponse(const server::QueryRequest&, const SnapshotPtr&)>;
+    using Metrics = std::function<server::HttpReply(const server::QueryRequest&, const SnapshotPtr&)>;
 
     /// `config` and `clock` must outlive it. Without `metrics`, GET /metrics is answered with 404. `responses`: budget
     /// for all unsent bodies, shared between threads; by default max_response_bytes for this thread.
@@ -54,13 +54,14 @@ class QueryThread final : public server::Queries {
     };
 
     void run();
-    [[nodiscard]] server::QueryResponse respond(const Job& job);
+    [[nodiscard]] server::HttpReply respond(const Job& job);
     /// The response with a body shared between clients that ask for the same at the same time, or 503 if the unsent
     /// bodies exceed the budget.
-    [[nodiscard]] server::QueryResponse bounded_response(const server::QueryRequest& request);
-    [[nodiscard]] server::QueryResponse look_up(const server::QueryRequest& request, const SnapshotPtr& snapshot);
-    [[nodiscard]] server::QueryResponse skill(const Snapshot& snapshot, const server::QueryRequest& request);
-    [[nodiscard]] server::QueryResponse series(const server::QueryRequest& request);
+    [[nodiscard]] server::HttpReply bounded_response(const server::QueryRequest& request);
+    [[nodiscard]] server::HttpReply look_up(const server::QueryRequest& request, const SnapshotPtr& snapshot);
+    [[nodiscard]] server::HttpReply skill(const Snapshot& snapshot, const protocol::SkillRequest& query,
+                                          const server::QueryRequest& request);
+    [[nodiscard]] server::HttpReply series(const protocol::SeriesRequest& query, const server::QueryRequest& request);
     /// Polled by SQLite's progress handler while it reads.
     [[nodiscard]] bool timed_out() const;
 
@@ -73,11 +74,10 @@ class QueryThread final : public server::Queries {
     /// A response that is still being sent, with its request as the cache key.
     struct SharedResponse {
         std::uint64_t sequence;  // of the snapshot
-        server::QueryRequest::Kind kind;
-        std::string query;
+        protocol::ApiQuery query;
         std::string accept;
         bool gzip;
-        server::QueryResponse response;  // without its body
+        server::HttpReply response;  // without its body
         std::string_view bytes;
         std::weak_ptr<const void> body;
     };

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 
 #include "session_buddy/core/clock.hpp"
@@ -18,6 +19,8 @@ namespace session_buddy::protocol {
 struct BadParameter {
     std::string parameter;
     std::string detail;
+
+    bool operator==(const BadParameter&) const = default;
 };
 
 template <typename Request>
@@ -26,10 +29,17 @@ using ApiRequest = std::variant<Request, BadParameter>;
 struct Page {
     std::int64_t limit = 0;   ///< 1 or more
     std::int64_t offset = 0;  ///< 0 or more
+
+    bool operator==(const Page&) const = default;
 };
 
 /// What skills are sorted by: see entities.hpp.
 enum class SkillSort : std::uint8_t;
+
+/// GET /api/v1/server
+struct ServerRequest {
+    bool operator==(const ServerRequest&) const = default;
+};
 
 /// GET /api/v1/skills
 struct SkillsRequest {
@@ -39,11 +49,15 @@ struct SkillsRequest {
     bool active = false;  ///< only skills with an invocation in the window
     bool sparkline = false;
     Page page{};
+
+    bool operator==(const SkillsRequest&) const = default;
 };
 
 /// GET /api/v1/skill
 struct SkillRequest {
     std::string skill_name;
+
+    bool operator==(const SkillRequest&) const = default;
 };
 
 /// GET /api/v1/series, as requested; SeriesPlan has the resulting steps.
@@ -52,6 +66,8 @@ struct SeriesRequest {
     std::optional<TimePoint> from{};
     std::optional<TimePoint> to{};
     std::optional<std::chrono::seconds> step{};  ///< 10 seconds to 31 days
+
+    bool operator==(const SeriesRequest&) const = default;
 };
 
 enum class EpisodeState : std::uint8_t { all, open, resolved };
@@ -64,12 +80,30 @@ struct AnomaliesRequest {
     std::optional<TimePoint> from{};
     std::optional<TimePoint> to{};
     Page page{};
+
+    bool operator==(const AnomaliesRequest&) const = default;
 };
 
 /// GET /api/v1/sessions
 struct SessionsRequest {
     std::int64_t limit = 0;
+
+    bool operator==(const SessionsRequest&) const = default;
 };
+
+/// GET /metrics, whose query string is ignored.
+struct MetricsRequest {
+    bool operator==(const MetricsRequest&) const = default;
+};
+
+/// A query of the HTTP API, parsed; equal ones get the same response at the same time.
+using ApiQuery = std::variant<BadParameter, ServerRequest, SkillsRequest, SkillRequest, SeriesRequest, AnomaliesRequest,
+                              SessionsRequest, MetricsRequest>;
+
+template <typename Request>
+[[nodiscard]] ApiQuery to_query(ApiRequest<Request> read) {
+    return std::visit([](auto& each) -> ApiQuery { return std::move(each); }, read);
+}
 
 inline constexpr std::int64_t kMaxSparklines = 100;
 
@@ -90,12 +124,11 @@ inline constexpr std::size_t kMaxSeriesPoints = 2000;
 
 // Each parses the query string after the question mark (empty for none): percent-encoded name=value pairs separated by
 // &, with + for a blank. Empty pairs are skipped. They throw only std::bad_alloc.
+[[nodiscard]] ApiRequest<ServerRequest> parse_server_request(std::string_view query);
 [[nodiscard]] ApiRequest<SkillsRequest> parse_skills_request(std::string_view query);
 [[nodiscard]] ApiRequest<SkillRequest> parse_skill_request(std::string_view query);
 [[nodiscard]] ApiRequest<SeriesRequest> parse_series_request(std::string_view query);
 [[nodiscard]] ApiRequest<AnomaliesRequest> parse_anomalies_request(std::string_view query);
 [[nodiscard]] ApiRequest<SessionsRequest> parse_sessions_request(std::string_view query);
-/// For endpoints without parameters: the first parameter as an error.
-[[nodiscard]] std::optional<BadParameter> reject_parameters(std::string_view query);
 
 }  // namespace session_buddy::protocol

@@ -5,6 +5,8 @@
 #include <functional>
 #include <string>
 
+#include "session_buddy/server/http_reply.hpp"
+
 namespace session_buddy::server {
 
 struct IntakeRequest {
@@ -17,16 +19,10 @@ struct IntakeRequest {
     std::string body;
 };
 
-struct IntakeResponse {
-    unsigned status = 202;
-    std::string body{};        ///< JSON, or empty
-    unsigned retry_after = 0;  ///< seconds; 0: no Retry-After header
-};
-
 class Intake {
   public:
     virtual ~Intake() = default;
-    using Done = std::function<void(IntakeResponse)>;
+    using Done = std::function<void(HttpReply)>;
     /// Called on the network thread: must not block or throw. `done` must be called exactly once, on any thread, before
     /// the NetworkServer is destroyed.
     virtual void submit(IntakeRequest request, Done done) = 0;
