@@ -189,7 +189,7 @@ server::HttpReply QueryThread::respond(const Job& job) {
     }
     deadline_ = job.deadline;
     try {
-        return responses_->exhausted() ? too_many_unread(config_.max_response_bytes) : bounded_response(job.request);
+        return bounded_response(job.request);
     } catch (const TooManyInvocations&) {
         return problem(400, "too_many_runs",
                        fmt::format("The time range has more than {} completed invocations; narrow it",
@@ -236,6 +236,9 @@ server::HttpReply QueryThread::bounded_response(const server::QueryRequest& requ
                 return response;
             }
         }
+    }
+    if (responses_->exhausted()) {
+        return too_many_unread(config_.max_response_bytes);
     }
     server::HttpReply response = look_up(request, snapshot);
     compress(response, request);

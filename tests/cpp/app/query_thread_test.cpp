@@ -350,6 +350,21 @@ TEST_F(QueryThreadTest, clients_that_ask_for_the_same_of_one_snapshot_share_one_
     EXPECT_EQ(rendered, before + 1) << "a sent body is not kept";
 }
 
+TEST_F(QueryThreadTest, a_body_that_is_being_sent_is_shared_even_if_no_further_one_is_admitted) {
+    config.max_response_bytes = 1'048'576;
+    QueryThread thread(config, clock, [](const QueryRequest&, const SnapshotPtr&) {
+        HttpReply response;
+        response.body = std::string(2'000'000, 'x');
+        return response;
+    });
+    thread.start();
+    const auto first = response_of(ask(thread, {.query = MetricsRequest{}}));
+    const auto second = response_of(ask(thread, {.query = MetricsRequest{}}));
+    EXPECT_EQ(second.status, 200U);
+    EXPECT_EQ(second.body.data(), first.body.data()) << "it takes no further memory";
+    EXPECT_EQ(error_of(response_of(ask(thread, {.query = skills_query()}))), "too_many_unread_responses");
+}
+
 TEST_F(QueryThreadTest, responses_that_clients_do_not_read_are_bounded_and_further_queries_get_503) {
     config.max_response_bytes = 1'048'576;
     QueryThread thread(config, clock, [](const QueryRequest& request, const SnapshotPtr&) {
