@@ -133,36 +133,32 @@ TEST(StalledClient, gets_the_newest_update_while_others_miss_none) {
     EXPECT_LT(received, kUpdates / 4);
 }
 
-// In each of the next two tests only one timeout can end the client; the other is far longer than the test.
-TEST(StalledClient, is_dropped_when_its_pings_stay_unanswered) {
-    Config config;
+void expect_stalled_client_is_dropped(Config config, std::string_view reason) {
     config.max_clients = 1;
-    config.ping_interval = Seconds{0.05};
-    config.ping_timeout = Seconds{0.2};
-    config.write_timeout = Seconds{600};
     const LogLines log(log::Level::debug);
     TestServer server(config);
     TestClient stalled(server.port(), {.receive_buffer = 16384, .reading = false});
     for (std::uint64_t i = 1; i <= 20; ++i) {
         server->publish(large_snapshot(i));
     }
-    TestServer::eventually([&] { return log.count("no data received within ping_timeout") == 1; });
+    TestServer::eventually([&] { return log.count(reason) == 1; });
     TestServer::eventually([&] { return accepts_another_client(server); });
+}
+
+// In each of the next two tests only one timeout can end the client; the other is far longer than the test.
+TEST(StalledClient, is_dropped_when_its_pings_stay_unanswered) {
+    Config config;
+    config.ping_interval = Seconds{0.05};
+    config.ping_timeout = Seconds{0.2};
+    config.write_timeout = Seconds{600};
+    expect_stalled_client_is_dropped(config, "no data received within ping_timeout");
 }
 
 TEST(StalledClient, is_dropped_when_a_write_times_out) {
     Config config;
-    config.max_clients = 1;
     config.ping_timeout = Seconds{600};
     config.write_timeout = Seconds{0.2};
-    const LogLines log(log::Level::debug);
-    TestServer server(config);
-    TestClient stalled(server.port(), {.receive_buffer = 16384, .reading = false});
-    for (std::uint64_t i = 1; i <= 20; ++i) {
-        server->publish(large_snapshot(i));
-    }
-    TestServer::eventually([&] { return log.count("message not sent within write_timeout") == 1; });
-    TestServer::eventually([&] { return accepts_another_client(server); });
+    expect_stalled_client_is_dropped(config, "message not sent within write_timeout");
 }
 
 TEST(StalledClient, is_not_read_from_but_loses_no_reply) {
