@@ -1,0 +1,93 @@
+// What happens to the rows of each side table when an invocation is deleted, or a skill is forgotten or renamed.
+#include "storage/side_tables.hpp"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+
+#include "session_buddy/storage/database.hpp"
+#include "support/temp_database.hpp"
+
+namespace session_buddy::storage {
+namespace {
+
+using Group = SideTable::Group;
+using Rows = std::vector<std::string>;
+
+class SideTables : public testing::Test {
+  protected:
+    void SetUp() override {
+        for (const Group group : {Group::state, Group::totals, Group::events}) {
+            create_side_tables(*database, group);
+        }
+    }
+    void put_totals(const std::string& skill, int completed, double seconds) {
+        database->exec("INSERT INTO session_buddy_totals VALUES ('" + skill + "', 'p', " + std::to_string(completed) +
+                       ", 1, " + std::to_string(seconds) + ", 1, 0, 0, 0, 0, 0, 0, 0, 0, 2)");
+        database->exec("INSERT INTO session_buddy_anomaly_totals VALUES ('" + skill + "', 'performance_drop', 3)");
+    }
+    void put_episode(const std::string& skill, const std::string& metric) {
+        database->exec("INSERT INTO session_buddy_state VALUES ('anomaly_detector/episode/" + metric + "/" + skill +
+                       "', '{\"skill_name\":\"" + skill + "\"}')");
+    }
+    Rows query(const std::string& sql) { return test::query(*database, sql); }
+
+    test::TempDir folder;
+    std::string path = folder.file("skills.db");
+    std::unique_ptr<SQLite::Database> database = open_database(path, {});
+};
+
+TEST_F(SideTables, can_be_created_again) {
+    create_side_tables(*database, Group::events);
+    for (const SideTable& table : side_tables()) {
+        EXPECT_TRUE(sql::has_table(*database, table.name)) << table.name;
+    }
+}
+
+TEST_F(SideTables, add_the_counts_of_a_renamed_skill_to_those_of_the_other_name) {
+    put_totals("a", 2, 1.5);
+    put_totals("b", 4, 2.0);
+    rename_in_side_tables(*database, "a", "b");
+    rename_in_side_tables(*database, "b", "c");
+    EXPECT_EQ(
+        query("SELECT skill_name, completed, failed, duration_seconds, up_to_0_1s, longer FROM session_buddy_totals"),
+        (Rows{"c|6|2|3.5|2|4"}));
+    EXPECT_EQ(query("SELECT skill_name, detected FROM session_buddy_anomaly_totals"), (Rows{"c|6"}));
+}
+
+TEST_F(SideTables, move_the_open_episodes_of_a_renamed_skill_unless_the_other_has_one) {
+    put_episode("a", "0");
+    put_episode("a", "1");
+    put_episode("b", "1");
+    database->exec("INSERT INTO session_buddy_state VALUES ('pruned_rows', 7)");
+    rename_in_side_tables(*database, "a", "b");
+    EXPECT_EQ(query("SELECT key, value FROM session_buddy_state ORDER BY key"),
+              (Rows{"anomaly_detector/episode/0/b|{\"skill_name\":\"b\"}",
+                    "anomaly_detector/episode/1/b|{\"skill_name\":\"b\"}", "pruned_rows|7"}));
+    forget_in_side_tables(*database, "b");
+    EXPECT_EQ(query("SELECT key FROM session_buddy_state"), (Rows{"pruned_rows"}));
+}
+
+TEST_F(SideTables, keep_the_dedup_keys_of_a_forgotten_skill_and_of_a_deleted_invocation) {
+    database->exec(test::insertion("a", "2026-02-10T12:00:00Z"));
+    database->exec("INSERT INTO session_buddy_source VALUES ('k', 1, 1)");
+    database->exec("INSERT INTO session_buddy_command VALUES ('s1', 'a', 0, 1, 1)");
+    InvocationEraser eraser(*database, {});
+    EXPECT_FALSE(eraser.erase(1, "2026-02-10T13:00:00Z")) << "it was changed since";
+    EXPECT_TRUE(eraser.erase(1, "2026-02-10T12:00:00Z"));
+    EXPECT_FALSE(eraser.erase(1));
+    forget_in_side_tables(*database, "a");
+    EXPECT_EQ(query("SELECT count(*) FROM skill_invocation"), (Rows{"0"}));
+    EXPECT_EQ(query("SELECT key FROM session_buddy_source"), (Rows{"k"}));
+    EXPECT_EQ(query("SELECT skill_name FROM session_buddy_command"), (Rows{"a"}));
+}
+
+TEST_F(SideTables, rename_the_skill_of_an_open_invocation) {
+    database->exec("INSERT INTO session_buddy_open_use VALUES ('k', 'a', 's1', 0)");
+    rename_in_side_tables(*database, "a", "b");
+    EXPECT_EQ(query("SELECT skill_name FROM session_buddy_open_use"), (Rows{"b"}));
+}
+
+}  // namespace
+}  // namespace session_buddy::storage
