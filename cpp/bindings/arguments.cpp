@@ -1,4 +1,4 @@
-// Conversion through the C API, which reports the types of numbers apart.
+// Conversion through the C API, which distinguishes the types of numbers.
 #include "arguments.hpp"
 
 #include <spdlog/fmt/fmt.h>
