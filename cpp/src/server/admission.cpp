@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "steady_time.hpp"
+
 namespace session_buddy::server {
 
 Limit limit_of(Refusal refusal, const Config& config) {

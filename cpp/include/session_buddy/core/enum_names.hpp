@@ -84,7 +84,7 @@ class EnumNames {
     }
     [[nodiscard]] constexpr auto begin() const noexcept { return table_.begin(); }
     [[nodiscard]] constexpr auto end() const noexcept { return table_.end(); }
-    [[nodiscard]] static constexpr std::size_t size() noexcept { return count; }
+    [[nodiscard]] constexpr std::size_t size() const noexcept { return count; }
 
   private:
     std::array<EnumName<Enum>, count> table_;
