@@ -50,7 +50,8 @@ PyObject* type_of(StorageErrc code) {
     }
 }
 
-void translate(std::exception_ptr failure) {  // NOLINT(performance-unnecessary-value-param): pybind11's signature
+void translate_storage_error(
+    std::exception_ptr failure) {  // NOLINT(performance-unnecessary-value-param): pybind11's signature
     try {
         if (failure) {
             std::rethrow_exception(failure);
@@ -231,7 +232,7 @@ void bind_storage(py::module_& module) {
                                          py::make_tuple(builtin(exception_types.base)));
     exception_types.invalid = add_exception(module, "InvalidRecordError", "A value that cannot be stored.",
                                             py::make_tuple(builtin(exception_types.base), builtin(PyExc_ValueError)));
-    py::register_exception_translator(&translate);
+    py::register_exception_translator(&translate_storage_error);
 
     module.def(
         "validation_error", [](const py::dict& fields) { return validation_error(to_record(fields)); },

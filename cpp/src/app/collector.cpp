@@ -16,8 +16,6 @@
 namespace session_buddy::app {
 namespace {
 
-constexpr log::Logger kLogger{"session_buddy.collector"};
-
 // Upper limit for the busy timeout of a poll, which is the most by which a locked database delays a broadcast.
 constexpr std::chrono::milliseconds kPollBusyTimeout{100};
 // Bounds a cycle while another program writes faster than we read.
@@ -74,7 +72,8 @@ std::unique_ptr<Analytics> Collector::create_analytics(TimePoint now) {
             resume = parse_detector_state(stored->detector);
         }
     } catch (const storage::StorageError& error) {
-        kLogger.warning("cannot read the stored anomaly state; detecting anomalies without it: {}", error.what());
+        log::kCollector.warning("cannot read the stored anomaly state; detecting anomalies without it: {}",
+                                error.what());
     }
     return std::make_unique<Analytics>(config_, now, std::move(resume), std::move(open_anomalies));
 }
@@ -147,7 +146,8 @@ void Collector::close_stale_connection() noexcept {
     try {
         follower_.close_if_stale();
     } catch (const std::exception& error) {
-        kLogger.debug("cannot check whether the database was replaced; the next cycle retries: {}", error.what());
+        log::kCollector.debug("cannot check whether the database was replaced; the next cycle retries: {}",
+                              error.what());
     }
 }
 
@@ -206,8 +206,8 @@ void Collector::drop_metrics(const char* reason) {
         std::clamp<std::chrono::steady_clock::duration>(2 * rebuild_pause_, kRebuildPause, kMaxRebuildPause);
     rebuild_at_ = std::chrono::steady_clock::now() + rebuild_pause_;
     try {
-        kLogger.error("dropping all metrics; rebuilding them from the database in {} s: {}",
-                      std::chrono::duration_cast<std::chrono::seconds>(rebuild_pause_).count(), reason);
+        log::kCollector.error("dropping all metrics; rebuilding them from the database in {} s: {}",
+                              std::chrono::duration_cast<std::chrono::seconds>(rebuild_pause_).count(), reason);
         health_ = {false, reason};
         publish_stale();
     } catch (const std::exception&) {  // the next cycle retries
@@ -228,8 +228,9 @@ TimePoint Collector::begin_cycle() {
     cycle_began_ = std::chrono::steady_clock::now();
     const TimePoint now = clock_.now();
     if (clock_jumped(now)) {
-        kLogger.warning("clock moved {} by {} s; rebuilding all metrics", now < last_now_ ? "back" : "forward",
-                        std::chrono::duration_cast<std::chrono::seconds>(std::chrono::abs(now - last_now_)).count());
+        log::kCollector.warning(
+            "clock moved {} by {} s; rebuilding all metrics", now < last_now_ ? "back" : "forward",
+            std::chrono::duration_cast<std::chrono::seconds>(std::chrono::abs(now - last_now_)).count());
         follower_.request_rebuild();
     }
     last_now_ = now;
@@ -308,7 +309,7 @@ void Collector::count_totals(std::chrono::milliseconds time) {
             totals_.advance(*store, std::chrono::steady_clock::now() + time);
         }
     } catch (const storage::StorageError& error) {
-        kLogger.debug("cannot update the totals; the next cycle retries: {}", error.what());
+        log::kCollector.debug("cannot update the totals; the next cycle retries: {}", error.what());
     }
 }
 
@@ -350,7 +351,7 @@ void Collector::write_back(TimePoint now) {
         const bool is_passing =
             error.code() == storage::StorageErrc::busy && std::chrono::abs(now - *unwritten_since_) < kLockWarningDelay;
         if (!is_passing && !std::exchange(write_failure_logged_, true)) {
-            kLogger.warning("cannot update skill_metrics_cache and skill_anomalies: {}", error.what());
+            log::kCollector.warning("cannot update skill_metrics_cache and skill_anomalies: {}", error.what());
         }
     }
 }
@@ -389,8 +390,8 @@ void Collector::warn_about_limits(const Snapshot& snapshot) {
     const auto report = [](std::uint64_t& reported, const TrackedNames& names, const char* option, std::uint32_t limit,
                            const char* what) {
         if (std::exchange(reported, names.rows_in_other) == 0 && names.rows_in_other > 0) {
-            kLogger.warning("{} ({}) reached: further {} are summed as other; raise the limit to track them", option,
-                            limit, what);
+            log::kCollector.warning("{} ({}) reached: further {} are summed as other; raise the limit to track them",
+                                    option, limit, what);
         }
     };
     report(warned_about_[0], snapshot.tracked_skills, "max_tracked_skills", config_.max_tracked_skills, "skills");
@@ -402,11 +403,11 @@ void Collector::warn_about_limits(const Snapshot& snapshot) {
 
 void Collector::set_health(DatabaseHealth health) {
     if (health.readable && !health_.readable) {
-        kLogger.info("the database can be read again");
+        log::kCollector.info("the database can be read again");
     } else if (!health.readable && health_.readable) {
-        kLogger.warning("cannot read the database; serving the last known metrics: {}", health.reason);
+        log::kCollector.warning("cannot read the database; serving the last known metrics: {}", health.reason);
     } else if (!health.readable && health != health_) {
-        kLogger.debug("the database still cannot be read: {}", health.reason);
+        log::kCollector.debug("the database still cannot be read: {}", health.reason);
     }
     health_ = std::move(health);
 }

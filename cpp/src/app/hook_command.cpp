@@ -37,8 +37,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr log::Logger kLogger{"session_buddy.hook"};
-
 /// Busy timeout for the database lock, which is requested at most three times.
 constexpr std::chrono::milliseconds kHookBusyTimeout{10};
 /// Read timeout in milliseconds for an incomplete event.
@@ -132,7 +130,7 @@ Arguments parse(std::span<const char* const> arguments) {
         } else if (word == "--db-path" && i + 1 < arguments.size()) {
             parsed.db_path = arguments[++i];
         } else {
-            kLogger.error("argument {} is unknown or incomplete and is ignored", i + 1);
+            log::kHook.error("argument {} is unknown or incomplete and is ignored", i + 1);
         }
     }
     return parsed;
@@ -168,7 +166,7 @@ void store(const storage::SkillEvent& event, const Config& config) {
     const Spool spool(config.db_path, config.max_spool_events);
     const auto spool_event = [&](std::string_view why) {
         spool.put(event, storage::Source::hook, storage::Durability::process);
-        kLogger.warning("event spooled in \"{}\": {}", spool.folder().string(), why);
+        log::kHook.warning("event spooled in \"{}\": {}", spool.folder().string(), why);
     };
     std::optional<storage::EventStore> store;
     try {
@@ -193,16 +191,16 @@ void handle_event(const std::optional<std::string>& db_path, const options::Envi
     const TimePoint now = SystemClock().now();
     const options::PartialSettings settings = options::load_lenient(kSettings, db_path, environment);
     for (const std::string& error : settings.errors) {
-        kLogger.error("setting ignored: {}", error);
+        log::kHook.error("setting ignored: {}", error);
     }
     const std::vector<ToolRule> rules = parse_tool_rules(settings.config.tools);
     auto read = ingest::read_hook_event(text, ingest::SkillNamer(rules));
     if (const auto* bad = std::get_if<ingest::BadEvent>(&read)) {
-        kLogger.error("invalid event: {}", bad->reason);
+        log::kHook.error("invalid event: {}", bad->reason);
     } else if (auto* event = std::get_if<ingest::HookEvent>(&read)) {
         if (event->bad_duration) {
-            kLogger.error("duration of an invocation of {} ignored: duration_ms, in seconds, {}", event->skill_name,
-                          kDurationRule);
+            log::kHook.error("duration of an invocation of {} ignored: duration_ms, in seconds, {}", event->skill_name,
+                             kDurationRule);
         }
         store(to_skill_event(std::move(*event), now), settings.config);
     }
@@ -221,9 +219,9 @@ int run_hook_command(std::span<const char* const> arguments) {
         }
         handle_event(parsed.db_path, environment);
     } catch (const std::exception& error) {
-        kLogger.error("event lost: {}", error.what());
+        log::kHook.error("event lost: {}", error.what());
     } catch (...) {
-        kLogger.error("event lost");
+        log::kHook.error("event lost");
     }
     return 0;
 }

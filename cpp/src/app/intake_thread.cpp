@@ -27,8 +27,6 @@ namespace {
 using std::chrono::duration_cast;
 using std::chrono::steady_clock;
 
-constexpr log::Logger kLogger{"session_buddy.intake"};
-
 /// Busy timeout for the database lock. Clients that submit hooks wait for it.
 constexpr std::chrono::milliseconds kIntakeBusyTimeout{50};
 /// Interval between maintenance steps: draining the spool and expiring open tool uses.
@@ -136,7 +134,7 @@ void IntakeThread::run() {
                 next_maintenance = steady_clock::now() + kMaintenanceInterval;
             }
         } catch (const std::exception& error) {  // memory
-            kLogger.error("requests rejected: cannot store them: {}", error.what());
+            log::kIntake.error("requests rejected: cannot store them: {}", error.what());
             reject_all();
             for (const Job& job : std::exchange(arrived, {})) {
                 job.done(unavailable("The server could not store the event; retry later"));
@@ -176,8 +174,8 @@ void IntakeThread::read_hook(Job& job) {
         job.done(bad_event(*bad));
     } else if (auto* event = std::get_if<ingest::HookEvent>(&read)) {
         if (event->bad_duration) {
-            kLogger.debug("duration of an invocation of {} ignored: duration_ms, in seconds, {}", event->skill_name,
-                          kDurationRule);
+            log::kIntake.debug("duration of an invocation of {} ignored: duration_ms, in seconds, {}",
+                               event->skill_name, kDurationRule);
         }
         hooks_.push_back({.done = std::move(job.done), .event = to_skill_event(std::move(*event), job.at)});
     } else {
@@ -245,7 +243,7 @@ void IntakeThread::store_hooks() {
         try {
             spool_.put(hook.event, storage::Source::hook_request, storage::Durability::power);
         } catch (const std::exception& error) {
-            kLogger.error("hook event rejected: {}; {}", failure, error.what());
+            log::kIntake.error("hook event rejected: {}; {}", failure, error.what());
             hook.done(unavailable("The event can be stored neither in the database nor in the spool; retry later"));
             continue;
         }
@@ -288,7 +286,7 @@ bool IntakeThread::store_some_reports(bool last_try) {
         if (error.code() != storage::StorageErrc::busy) {
             // If the database rejects one record, store the reports one by one, so that only that request is rejected.
             if (std::exchange(one_by_one_, true) || reports_.size() == 1) {
-                kLogger.warning("request rejected: {}", error.what());
+                log::kIntake.warning("request rejected: {}", error.what());
                 reject_first("The database cannot be written; retry later");
             }
             return true;
@@ -298,7 +296,7 @@ bool IntakeThread::store_some_reports(bool last_try) {
             reject_first("The database is locked by another program; retry later");
         }
         if (rejected > 0) {
-            kLogger.warning("{} requests rejected: {}", rejected, error.what());
+            log::kIntake.warning("{} requests rejected: {}", rejected, error.what());
         }
         return false;
     }
@@ -371,7 +369,7 @@ void IntakeThread::drain_and_expire() {
         maintenance_failed_ = false;
     } catch (const std::exception& error) {
         if (!maintenance_failed_) {
-            kLogger.debug("cannot drain the spool or expire open tool uses; retrying: {}", error.what());
+            log::kIntake.debug("cannot drain the spool or expire open tool uses; retrying: {}", error.what());
         }
         maintenance_failed_ = true;
     }

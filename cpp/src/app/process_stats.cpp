@@ -14,7 +14,7 @@
 namespace session_buddy::app {
 namespace {
 
-double seconds(const timeval& time) {
+double seconds_of(const timeval& time) {
     constexpr double kMicro = 1e-6;
     return static_cast<double>(time.tv_sec) + kMicro * static_cast<double>(time.tv_usec);
 }
@@ -69,7 +69,7 @@ std::optional<ProcessStats> process_stats() {
          entry.increment(error)) {
         ++open;
     }
-    return ProcessStats{.cpu_seconds = seconds(usage.ru_utime) + seconds(usage.ru_stime),
+    return ProcessStats{.cpu_seconds = seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime),
                         .resident_bytes = resident_pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)),
                         .open_fds = open > 0 ? open - 1 : 0,  // without the descriptor that this listing needs
                         .max_fds = static_cast<std::uint64_t>(descriptors.rlim_cur),

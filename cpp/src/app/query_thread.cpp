@@ -31,9 +31,7 @@
 namespace session_buddy::app {
 namespace {
 
-constexpr log::Logger kLogger{"session_buddy.queries"};
-
-constexpr unsigned kRetryAfterSeconds = 1;
+constexpr unsigned kQueryRetryAfterSeconds = 1;
 /// Busy timeout for the database lock; all queued queries wait for it too.
 constexpr std::chrono::milliseconds kQueryBusyTimeout{500};
 /// After this idle time the connection is closed, because a replaced database file would go unnoticed.
@@ -46,10 +44,10 @@ constexpr std::int64_t kMaxPhases = 100;
 server::HttpReply problem(unsigned status, std::string_view error, std::string_view detail,
                           const std::vector<protocol::ProblemMember>& members = {}) {
     constexpr unsigned kUnavailable = 503;
-    return server::http_error(status, error, detail, members, status == kUnavailable ? kRetryAfterSeconds : 0);
+    return server::http_error(status, error, detail, members, status == kUnavailable ? kQueryRetryAfterSeconds : 0);
 }
 
-server::HttpReply stopping() {
+server::HttpReply server_is_stopping() {
     return problem(503, "stopping", "The server is stopping");
 }
 
@@ -145,7 +143,7 @@ void QueryThread::start() {
 }
 
 void QueryThread::stop() {
-    worker_.stop([](const Job& job) { job.done(stopping()); });
+    worker_.stop([](const Job& job) { job.done(server_is_stopping()); });
 }
 
 void QueryThread::publish(SnapshotPtr snapshot) {
@@ -165,7 +163,7 @@ void QueryThread::submit(server::QueryRequest request, Done done) {
                                     fmt::format("max_queries reached ({} queued); retry later", config_.max_queries),
                                     {{"max_queries", std::int64_t{config_.max_queries}}}));
         case JobWorker<Job>::Push::stopped:
-            return job.done(stopping());
+            return job.done(server_is_stopping());
     }
 }
 
@@ -196,18 +194,18 @@ server::HttpReply QueryThread::respond(const Job& job) {
                                    metrics::SeriesBuilder::kMaxDurations));
     } catch (const storage::StorageError& error) {
         if (worker_.stopping()) {
-            return stopping();
+            return server_is_stopping();
         }
         if (timed_out()) {
             return timeout_response();
         }
-        kLogger.debug("query failed: {}", error.what());
+        log::kQueries.debug("query failed: {}", error.what());
         return unavailable(error.code());
     } catch (const std::bad_alloc&) {
-        kLogger.error("query failed: out of memory");
+        log::kQueries.error("query failed: out of memory");
         return problem(503, "out_of_memory", "The server is out of memory; narrow the range or retry later");
     } catch (const std::exception& error) {
-        kLogger.error("query failed: {}", error.what());
+        log::kQueries.error("query failed: {}", error.what());
         return problem(500, "internal_error", "The query failed; see the server's log");
     }
 }

@@ -17,12 +17,6 @@
 #include "session_buddy/server/network_server.hpp"
 
 namespace session_buddy::app {
-namespace {
-
-constexpr log::Logger kLogger{"session_buddy.server"};
-
-}  // namespace
-
 struct RealTimeServer::Impl {
     explicit Impl(Config server_config) : config(std::move(server_config)) {}
 
@@ -125,7 +119,7 @@ void RealTimeServer::start() {
     components->rollup.start();
     components->retention.start();
     impl_->components = std::move(components);
-    kLogger.info("database {}", impl_->config.db_path);
+    log::kServer.info("database {}", impl_->config.db_path);
 }
 
 void RealTimeServer::stop() {

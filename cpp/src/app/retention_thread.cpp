@@ -9,12 +9,6 @@
 #include "session_buddy/storage/pruner.hpp"
 
 namespace session_buddy::app {
-namespace {
-
-constexpr log::Logger kLogger{"session_buddy.retention"};
-
-}  // namespace
-
 void RetentionThread::start() {
     if (config_.retention.count() > 0) {
         worker_.start([this] { run(); });
@@ -28,12 +22,12 @@ void RetentionThread::run() {
         try {
             prune();
             if (std::exchange(failing, false)) {
-                kLogger.info("deleting old invocations works again");
+                log::kRetention.info("deleting old invocations works again");
             }
             pause = pauses_.next;
         } catch (const std::exception& error) {
             if (!std::exchange(failing, true)) {
-                kLogger.warning("cannot delete old invocations; retrying: {}", error.what());
+                log::kRetention.warning("cannot delete old invocations; retrying: {}", error.what());
             }
             pause = pauses_.retry;
         }
@@ -49,8 +43,8 @@ void RetentionThread::prune() {
     while (pruner.step(clock_.now(), [this] { return worker_.stopping(); }) && worker_.wait(pruner.pause())) {
     }
     if (const storage::PruneResult& result = pruner.result(); result.rows > 0) {
-        kLogger.info("deleted {} invocations older than {}; longest lock {:.1f} ms", result.rows,
-                     format_timestamp(cutoff), static_cast<double>(result.longest_lock.count()) / 1e3);
+        log::kRetention.info("deleted {} invocations older than {}; longest lock {:.1f} ms", result.rows,
+                             format_timestamp(cutoff), static_cast<double>(result.longest_lock.count()) / 1e3);
     }
 }
 

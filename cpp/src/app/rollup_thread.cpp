@@ -11,8 +11,6 @@
 namespace session_buddy::app {
 namespace {
 
-constexpr log::Logger kLogger{"session_buddy.history"};
-
 // A completed hour or a late row is written within this time.
 constexpr std::chrono::milliseconds kIdlePause{5000};
 // Pause between steps while catching up, so that others get the write lock.
@@ -46,7 +44,7 @@ void RollupThread::run() {
             failing = false;
         } catch (const std::exception& error) {
             if (!failing) {
-                kLogger.warning("cannot update skill_time_series; retrying: {}", error.what());
+                log::kHistory.warning("cannot update skill_time_series; retrying: {}", error.what());
             }
             failing = true;
             rollup.reset();

@@ -32,8 +32,6 @@
 namespace session_buddy::app {
 namespace {
 
-constexpr log::Logger kLogger{"session_buddy.server"};
-
 constexpr std::size_t kHelpColumn = 32;
 constexpr std::size_t kHelpWidth = 100;
 
@@ -253,7 +251,7 @@ bool serve(const options::Settings& settings) {
         line += (encrypted ? " wss://" : " ws://") + endpoint;
     }
     print_line(stdout, line + "\n");
-    kLogger.info("dashboard: {}://{}/", encrypted ? "https" : "http", server.endpoints().front());
+    log::kServer.info("dashboard: {}://{}/", encrypted ? "https" : "http", server.endpoints().front());
     manager.ready();
     thread_failed = false;
     Worker::on_failure([] {
@@ -265,10 +263,10 @@ bool serve(const options::Settings& settings) {
         try {
             server.reload();
             if (reloads) {
-                kLogger.info("certificates and tokens reloaded");
+                log::kServer.info("certificates and tokens reloaded");
             }
         } catch (const std::exception& error) {
-            kLogger.error("reload failed; keeping the previous certificates and tokens: {}", error.what());
+            log::kServer.error("reload failed; keeping the previous certificates and tokens: {}", error.what());
         }
         manager.ready();
     }

@@ -17,8 +17,6 @@
 namespace session_buddy::app {
 namespace {
 
-constexpr log::Logger kLogger{"session_buddy.server"};
-
 std::error_code last_error() {
     return {errno, std::generic_category()};
 }
@@ -81,8 +79,8 @@ void ServiceNotifier::send(std::string_view message) const {
         return;
     }
     if (const std::error_code failure = send_datagram(address_, message)) {
-        kLogger.warning("cannot notify the service manager at {} of {}: {}", address_,
-                        message.substr(0, message.find('=')), failure.message());
+        log::kServer.warning("cannot notify the service manager at {} of {}: {}", address_,
+                             message.substr(0, message.find('=')), failure.message());
     }
 }
 

@@ -30,8 +30,6 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 using Kind = storage::SkillEvent::Kind;
 
-constexpr log::Logger kLogger{"session_buddy.spool"};
-
 constexpr std::string_view kSuffix = ".json";
 constexpr std::string_view kDurableSuffix = "-p.json";  // spooled with Durability::power
 constexpr std::string_view kPartialSuffix = ".part";
@@ -316,8 +314,8 @@ void Spool::quarantine(const std::string& name, const char* why) const {
     std::error_code error;
     const fs::path file = folder_ / name;
     fs::rename(file, fs::path(file).replace_extension(".bad"), error);
-    kLogger.warning("\"{}\" {}; {}", file.string(), why,
-                    error ? "cannot rename it: rename it to *.bad manually" : "renamed to *.bad");
+    log::kSpool.warning("\"{}\" {}; {}", file.string(), why,
+                        error ? "cannot rename it: rename it to *.bad manually" : "renamed to *.bad");
 }
 
 }  // namespace session_buddy::app

@@ -15,8 +15,6 @@ namespace session_buddy::auth {
 
 namespace {
 
-constexpr log::Logger kLogger{"session_buddy.auth"};
-
 constexpr std::string_view kBlanks = " \t\r,";
 constexpr std::string_view kDigestPrefix = "sha256:";
 // 128 bits in base64. Shorter tokens are probably not random.
@@ -102,7 +100,7 @@ TokenFile TokenFile::parse(std::string_view text, const std::string& path) {
         file.entries_.push_back(entry);
     }
     if (short_tokens > 0) {
-        kLogger.warning(
+        log::kAuth.warning(
             "{} tokens in {} are short enough to be guessed (the first in line {}): generate tokens with openssl rand "
             "-hex 32",
             short_tokens, path, first_short_line);

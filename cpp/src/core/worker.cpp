@@ -9,8 +9,6 @@
 namespace session_buddy {
 namespace {
 
-constexpr log::Logger kLogger{"session_buddy.server"};
-
 std::atomic<void (*)()> failure_handler{nullptr};
 
 /// Signals are for the main thread, except for synchronous faults and SIGPROF.
@@ -36,7 +34,7 @@ void Worker::start(std::function<void()> body) {
         try {
             body();
         } catch (const std::exception& error) {
-            kLogger.error("the {} thread failed: {}", name, error.what());
+            log::kServer.error("the {} thread failed: {}", name, error.what());
             if (auto* const handler = failure_handler.load(); handler != nullptr) {
                 handler();
             }

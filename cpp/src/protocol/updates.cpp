@@ -15,7 +15,7 @@ namespace {
 constexpr std::size_t kTypicalEntryBytes = 192;
 
 // The order of top_skills: most invocations first, then most recent, then by name.
-bool ranks_before(const SkillMetrics* left, const SkillMetrics* right) {
+bool is_more_active(const SkillMetrics* left, const SkillMetrics* right) {
     const auto& a = left->window;
     const auto& b = right->window;
     if (a.invocation_count != b.invocation_count) {
@@ -66,7 +66,7 @@ void MetricsRenderer::append_top_skills(std::string& out, const Subscription& su
             active.push_back(skill);
         }
     }
-    std::ranges::sort(active, ranks_before);
+    std::ranges::sort(active, is_more_active);
     append_objects<kTopSkill>(out, active);
 }
 

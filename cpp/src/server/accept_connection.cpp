@@ -16,8 +16,6 @@ namespace session_buddy::server {
 
 namespace {
 
-constexpr log::Logger kLogger{"session_buddy.server"};
-
 // SO_SNDBUF. Small enough that a stalled client does not receive minutes of stale updates when it reads again, large
 // enough for connections with a high latency.
 constexpr int kSendBufferBytes = 131072;
@@ -30,9 +28,9 @@ Peer peer_of(const tcp::endpoint& endpoint, const ServerContext& context) {
 }
 
 void log_refusal(ServerContext& context, const Peer& peer, Refusal refusal, Admission::TimePoint now) {
-    kLogger.debug("connection from {} closed: {} exceeded", peer.name, describe(refusal, context.config));
+    log::kServer.debug("connection from {} closed: {} exceeded", peer.name, describe(refusal, context.config));
     if (const auto count = context.refused_connections_log.count(now); count > 0) {
-        kLogger.warning(
+        log::kServer.warning(
             "connections over a limit are closed: {} since the last report, the latest from {}: {} exceeded", count,
             peer.name, describe(refusal, context.config));
     }

@@ -14,8 +14,6 @@ namespace session_buddy::server {
 
 namespace {
 
-constexpr log::Logger kLogger{"session_buddy.server.session"};
-
 // The name of a request in the log. Never the client's text, which is untrusted.
 struct NameOf {
     std::string_view operator()(const protocol::Subscribe&) const { return "subscribe"; }
@@ -37,7 +35,7 @@ Client::Client(Broadcaster& broadcaster, Sender& sender, const Config& config)
 std::optional<protocol::Authenticate> Client::handle(std::string_view text) {
     try {
         auto request = protocol::parse_request(text);
-        kLogger.debug("request of {} bytes: {}", text.size(), std::visit(NameOf{}, request));
+        log::kServerSession.debug("request of {} bytes: {}", text.size(), std::visit(NameOf{}, request));
         if (auto* authenticate = std::get_if<protocol::Authenticate>(&request)) {
             return std::move(*authenticate);
         }
@@ -49,7 +47,7 @@ std::optional<protocol::Authenticate> Client::handle(std::string_view text) {
             },
             request);
     } catch (const std::exception& failure) {
-        kLogger.error("a request failed: {}", failure.what());
+        log::kServerSession.error("a request failed: {}", failure.what());
         answer(protocol::ErrorReply{
             .code = protocol::ErrorCode::internal_error, .message = "Internal error", .request_id = std::nullopt});
     }

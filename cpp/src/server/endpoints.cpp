@@ -14,8 +14,6 @@ namespace session_buddy::server {
 
 namespace {
 
-constexpr log::Logger kLogger{"session_buddy.server"};
-
 // With port 0: attempts to find a port that is free on all addresses.
 constexpr int kPortAttempts = 16;
 
@@ -99,7 +97,7 @@ std::optional<BindFailure> listen_on_all(net::io_context& io, const std::vector<
         return missing;
     }
     if (missing) {
-        kLogger.info("not listening on {}: {}", to_string(missing->endpoint), missing->error.message());
+        log::kServer.info("not listening on {}: {}", to_string(missing->endpoint), missing->error.message());
     }
     return std::nullopt;
 }

@@ -25,8 +25,6 @@ namespace http = boost::beast::http;
 
 namespace {
 
-constexpr log::Logger kLogger{"session_buddy.server.http"};
-
 constexpr std::uint64_t kMaxBodyBytes = 8192;             // of a request that is not ingestion
 constexpr std::chrono::seconds kRejectedCloseTimeout{2};  // for the client to close after an origin was rejected
 constexpr std::size_t kMaxLoggedBytes = 80;               // of untrusted text in a log line
@@ -79,7 +77,7 @@ void HttpConnection::shut_down() {
 
 void HttpConnection::check_timeouts(SteadyTime now) {
     if (!aborted_ && now >= deadline_) {
-        kLogger.debug("connection from {} timed out", peer_.name);
+        log::kServerHttp.debug("connection from {} timed out", peer_.name);
         abort();
     }
 }
@@ -147,13 +145,13 @@ void HttpConnection::check() {
     const auto& request = parser_->get();
     peer_ = client_of_request(direct_peer_, request, context_.trusted_proxies);
     if (!context_.admission.admit_request(peer_, std::chrono::steady_clock::now())) {
-        kLogger.debug("request from {} rejected: {} exceeded", peer_.name,
-                      describe(Refusal::connection_rate, context_.config));
+        log::kServerHttp.debug("request from {} rejected: {} exceeded", peer_.name,
+                               describe(Refusal::connection_rate, context_.config));
         send(limit_reached(Refusal::connection_rate, context_));
         return;
     }
     if (auto refusal = check_request(request)) {
-        kLogger.debug("bad request from {}: answered with {}", peer_.name, refusal->status);
+        log::kServerHttp.debug("bad request from {}: answered with {}", peer_.name, refusal->status);
         send(std::move(*refusal));
         return;
     }
@@ -242,7 +240,7 @@ bool HttpConnection::is_local_client() const {
 void HttpConnection::receive_events(IntakeRequest::Kind kind) {
     const auto& request = parser_->get();
     if (context_.tokens == nullptr && !is_local_client()) {
-        kLogger.debug("ingestion from {} rejected: not from loopback", peer_.name);
+        log::kServerHttp.debug("ingestion from {} rejected: not from loopback", peer_.name);
         answer(loopback_only());
         return;
     }
@@ -325,9 +323,9 @@ void HttpConnection::reject_origin(OriginPolicy::Verdict verdict) {
     const bool by_host = verdict == OriginPolicy::Verdict::host_refused;
     const std::string_view header = by_host ? "Host" : "Origin";
     const auto value = printable_prefix(parser_->get()[header]);
-    kLogger.debug("request from {} rejected for its {} '{}'", peer_.name, header, value);
+    log::kServerHttp.debug("request from {} rejected for its {} '{}'", peer_.name, header, value);
     if (const auto count = context_.refused_origins_log.count(std::chrono::steady_clock::now()); count > 0) {
-        kLogger.warning(
+        log::kServerHttp.warning(
             "requests are rejected: {} since the last report, the latest from {} for its {} '{}', which is not in {}",
             count, peer_.name, header, value, by_host ? "allow_host" : "allow_origin");
     }
@@ -340,8 +338,8 @@ void HttpConnection::reject_origin(OriginPolicy::Verdict verdict) {
 
 void HttpConnection::answer(HttpReply reply) {
     const auto& request = parser_->get();
-    kLogger.debug("{} from {} answered with {}", std::string_view(http::to_string(request.method())), peer_.name,
-                  reply.status);
+    log::kServerHttp.debug("{} from {} answered with {}", std::string_view(http::to_string(request.method())),
+                           peer_.name, reply.status);
     reply.close = reply.close || !request.keep_alive() || is_from_other_site(request, allowed_origin_);
     send(std::move(reply));
 }
@@ -358,12 +356,12 @@ void HttpConnection::reject(const error_code& error) {
     } else {
         // The client disconnected or timed out; no response can reach it.
         if (error != http::error::end_of_stream) {
-            kLogger.debug("connection from {} ended: {}", peer_.name, error.message());
+            log::kServerHttp.debug("connection from {} ended: {}", peer_.name, error.message());
         }
         abort();
         return;
     }
-    kLogger.debug("bad request from {}: {}", peer_.name, error.message());
+    log::kServerHttp.debug("bad request from {}: {}", peer_.name, error.message());
     reply.close = true;
     send(std::move(reply));
 }
@@ -382,7 +380,7 @@ void HttpConnection::upgrade(const UpgradeDecision& decision) {
         auto verdict = admitted ? context_.admission.admit_client(peer_, now)
                                 : context_.admission.admit_unauthenticated(peer_, now);
         if (const auto* refusal = std::get_if<Refusal>(&verdict)) {
-            kLogger.debug("client {} rejected: {} reached", peer_.name, describe(*refusal, context_.config));
+            log::kServerHttp.debug("client {} rejected: {} reached", peer_.name, describe(*refusal, context_.config));
             send(limit_reached(*refusal, context_));
             return;
         }
@@ -395,7 +393,7 @@ void HttpConnection::upgrade(const UpgradeDecision& decision) {
 
 void HttpConnection::reject_token(std::string_view reason) {
     context_.admission.count_refusal(Refusal::token);
-    kLogger.warning("authentication of {} failed: {}", peer_.name, reason);
+    log::kServerHttp.warning("authentication of {} failed: {}", peer_.name, reason);
     delay_.expires_after(context_.admission.auth_failure_delay(peer_, std::chrono::steady_clock::now()));
     delay_.async_wait(guarded(shared_from_this(),
                               [reply = unauthorized(reason)](HttpConnection& self, const error_code& error) mutable {
@@ -457,7 +455,7 @@ void HttpConnection::on_sent(const error_code& error) {
 
 void HttpConnection::fail(const char* what) {
     context_.counters.failures.add();
-    kLogger.error("HTTP connection of {} failed: {}", peer_.name, what);
+    log::kServerHttp.error("HTTP connection of {} failed: {}", peer_.name, what);
     abort();
 }
 

@@ -11,8 +11,6 @@ namespace session_buddy::server {
 
 namespace {
 
-constexpr log::Logger kLogger{"session_buddy.server"};
-
 // Delay after an error such as "too many open files", where an immediate retry would fail again.
 constexpr std::chrono::milliseconds kAcceptRetry{100};
 
@@ -51,7 +49,7 @@ void Listener::on_accept(const error_code& error, Socket socket) {
     if (error && error != net::error::connection_aborted) {
         if (!failing_) {
             failing_ = true;
-            kLogger.warning("cannot accept connections for now: {}", error.message());
+            log::kServer.warning("cannot accept connections for now: {}", error.message());
         }
         retry_.expires_after(kAcceptRetry);
         retry_.async_wait([self = shared_from_this()](const error_code&) {
@@ -64,12 +62,12 @@ void Listener::on_accept(const error_code& error, Socket socket) {
     if (!error) {
         if (failing_) {
             failing_ = false;
-            kLogger.info("accepting connections again");
+            log::kServer.info("accepting connections again");
         }
         try {
             on_socket_(std::move(socket));
         } catch (const std::exception& failure) {
-            kLogger.error("a new connection failed: {}", failure.what());
+            log::kServer.error("a new connection failed: {}", failure.what());
         }
     }
     accept();

@@ -28,8 +28,6 @@ namespace session_buddy::server {
 
 namespace {
 
-constexpr log::Logger kLogger{"session_buddy.server"};
-
 // Whether encryption and authentication allow listening beyond loopback.
 bool may_listen_on_network(const Config& config) {
     const bool encrypted = !config.tls_cert.empty() || config.behind_proxy;
@@ -101,7 +99,7 @@ void NetworkServer::Impl::run() {
             // Connections and listeners handle their own exceptions. What remains is, for example, running out of
             // memory during a broadcast.
             context.counters.failures.add();
-            kLogger.error("network thread: {}", failure.what());
+            log::kServer.error("network thread: {}", failure.what());
         }
     }
 }
@@ -125,7 +123,7 @@ void NetworkServer::Impl::for_each_connection(const std::function<void(Connectio
             visit(connection);
         } catch (const std::exception& failure) {
             context.counters.failures.add();
-            kLogger.error("a connection failed: {}", failure.what());
+            log::kServer.error("a connection failed: {}", failure.what());
             connection.abort();
         }
     });
@@ -171,7 +169,8 @@ void NetworkServer::Impl::begin_shutdown() {
         if (error) {
             return;
         }
-        kLogger.debug("aborting {} connections that did not close within shutdown_timeout", context.connections.size());
+        log::kServer.debug("aborting {} connections that did not close within shutdown_timeout",
+                           context.connections.size());
         context.connections.for_each([](Connection& connection) { connection.abort(); });
         // Connections whose requests are still in the intake have no deadline and must not keep the thread running.
         all_aborted = true;
@@ -194,7 +193,7 @@ void NetworkServer::bind() {
     const Config& config = impl_->context.config;
     impl_->context.tls = load_tls(config);
     if (auto authenticator = auth::Authenticator::load(config)) {
-        kLogger.info("clients must authenticate: {}", authenticator->description());
+        log::kServer.info("clients must authenticate: {}", authenticator->description());
         impl_->tokens.emplace(impl_->io, std::move(authenticator), impl_->context.clock);
         impl_->context.tokens = &*impl_->tokens;
     }
@@ -221,7 +220,7 @@ void NetworkServer::start() {
     impl_->worker.start([impl = impl_.get()] { impl->run(); });
     impl_->phase = Impl::Phase::running;
     for (const auto& endpoint : endpoints()) {
-        kLogger.info("listening on {}", endpoint);
+        log::kServer.info("listening on {}", endpoint);
     }
 }
 
@@ -255,7 +254,7 @@ void NetworkServer::reload() {
     auto tls = load_tls(impl_->context.config);
     auto authenticator = auth::Authenticator::load(impl_->context.config);
     if (authenticator) {
-        kLogger.info("clients must authenticate: {}", authenticator->description());
+        log::kServer.info("clients must authenticate: {}", authenticator->description());
     }
     net::post(impl_->io, [impl = impl_.get(), tls = std::move(tls), authenticator = std::move(authenticator)] {
         impl->context.tls = tls;
@@ -273,7 +272,7 @@ void NetworkServer::stop() {
         impl_->worker.stop();
         // Handlers left in `io`, such as a late verdict, are destroyed with it, after the timers.
         impl_->context.on_connection_closed = nullptr;
-        kLogger.info("stopped");
+        log::kServer.info("stopped");
     } else {
         for (const auto& listener : impl_->listeners) {
             listener->close();

@@ -22,8 +22,6 @@ namespace session_buddy::server {
 
 namespace {
 
-constexpr log::Logger kLogger{"session_buddy.server.tls"};
-
 // Mozilla's intermediate configuration (ssl-config.mozilla.org, 5.7) without DHE, whose cost an attacker can drive up.
 constexpr const char* kTls12Ciphers =
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
@@ -142,8 +140,8 @@ void use_certificate(SSL_CTX* context, const Config& config) {
     if (SSL_CTX_use_PrivateKey(context, key.get()) != 1) {
         throw TlsError(fmt::format("cannot use the TLS key {}: {}", config.tls_key, openssl_reason()));
     }
-    kLogger.info("using the TLS certificate {}, which is valid until {}", config.tls_cert,
-                 to_text(X509_get0_notAfter(chain.front().get())));
+    log::kServerTls.info("using the TLS certificate {}, which is valid until {}", config.tls_cert,
+                         to_text(X509_get0_notAfter(chain.front().get())));
 }
 
 void require_client_certificates(SSL_CTX* context, const std::string& path) {
@@ -152,7 +150,7 @@ void require_client_certificates(SSL_CTX* context, const std::string& path) {
     std::size_t usable = 0;
     for (const auto& authority : read_certificates(kWhat, path)) {
         if (auto reason = invalid_reason(authority.get()); !reason.empty()) {
-            kLogger.warning("ignoring a client CA certificate in {}: {}", path, reason);
+            log::kServerTls.warning("ignoring a client CA certificate in {}: {}", path, reason);
             last_reason = std::move(reason);
             continue;
         }

@@ -13,8 +13,6 @@ namespace session_buddy::server {
 
 namespace {
 
-constexpr log::Logger kLogger{"session_buddy.server.tls"};
-
 constexpr std::uint8_t kHandshakeRecord = 0x16;  // record type of a ClientHello; plain HTTP cannot start with it
 
 }  // namespace
@@ -42,7 +40,7 @@ void TlsHandshake::abort() {
 
 void TlsHandshake::check_timeouts(SteadyTime now) {
     if (now >= deadline_) {
-        kLogger.debug("TLS handshake with {} timed out", peer_.name);
+        log::kServerTls.debug("TLS handshake with {} timed out", peer_.name);
         abort();
     }
 }
@@ -82,7 +80,7 @@ void TlsHandshake::continue_handshake() {
     if (error == net::error::would_block) {
         wait();
     } else if (error) {
-        kLogger.debug("TLS handshake with {} failed: {}", peer_.name, error.message());
+        log::kServerTls.debug("TLS handshake with {} failed: {}", peer_.name, error.message());
         abort();
     } else {
         std::make_shared<HttpConnection>(std::move(stream_), std::move(peer_), std::move(slot_), deadline_, context_)
@@ -91,7 +89,7 @@ void TlsHandshake::continue_handshake() {
 }
 
 void TlsHandshake::fail(const char* what) {
-    kLogger.error("TLS handshake with {} failed: {}", peer_.name, what);
+    log::kServerTls.error("TLS handshake with {} failed: {}", peer_.name, what);
     abort();
 }
 

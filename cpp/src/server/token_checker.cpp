@@ -12,13 +12,11 @@ namespace session_buddy::server {
 
 namespace {
 
-constexpr log::Logger kLogger{"session_buddy.server.auth"};
-
 auth::Verdict check_or_reject(const auth::Authenticator& authenticator, const std::string& token, TimePoint now) {
     try {
         return authenticator.check(token, now);
     } catch (const std::exception& failure) {
-        kLogger.error("a token could not be checked: {}", failure.what());
+        log::kServerAuth.error("a token could not be checked: {}", failure.what());
         return auth::Rejection{"The token could not be checked"};
     }
 }
@@ -47,7 +45,7 @@ void TokenChecker::run() {
                 }
             });
         } catch (const std::bad_alloc&) {
-            kLogger.error("a token could not be checked: out of memory");
+            log::kServerAuth.error("a token could not be checked: out of memory");
         }
     }
 }

@@ -15,8 +15,6 @@ namespace {
 
 using State = WebSocketProtocol::State;
 
-constexpr log::Logger kLogger{"session_buddy.server.session"};
-
 // Reads before other connections get their turn.
 constexpr int kMaxReadsPerTurn = 4;
 
@@ -62,7 +60,7 @@ void WebSocketConnection::check_timeouts(SteadyTime now) {
     }
     write();  // a ping that no broadcast has carried since the last check
     if (const auto limit = protocol_.check_timeouts(now); !limit.empty()) {
-        kLogger.debug("dropping client {}: {}", protocol_.peer().name, limit);
+        log::kServerSession.debug("dropping client {}: {}", protocol_.peer().name, limit);
         finish(net::error::timed_out);
     }
 }
@@ -172,7 +170,7 @@ bool WebSocketConnection::send(const Frame& frame) {
         }
     } catch (const std::exception& failure) {  // out of memory: ends this client only, not the broadcast
         handle_.context().counters.failures.add();
-        kLogger.error("WebSocket connection of {} failed: {}", protocol_.peer().name, failure.what());
+        log::kServerSession.error("WebSocket connection of {} failed: {}", protocol_.peer().name, failure.what());
         fail_later(net::error::no_memory);
     }
     return true;
@@ -249,8 +247,8 @@ void WebSocketConnection::finish(const error_code& reason) {
     if (protocol_.state() == State::closed) {
         return;
     }
-    kLogger.debug("client {} disconnected{}{}", protocol_.peer().name, reason ? ": " : "",
-                  reason ? reason.message() : "");
+    log::kServerSession.debug("client {} disconnected{}{}", protocol_.peer().name, reason ? ": " : "",
+                              reason ? reason.message() : "");
     protocol_.end();
     set_timer();
     stream_.close();
@@ -258,7 +256,7 @@ void WebSocketConnection::finish(const error_code& reason) {
 
 void WebSocketConnection::fail(const char* what) {
     handle_.context().counters.failures.add();
-    kLogger.error("WebSocket connection of {} failed: {}", protocol_.peer().name, what);
+    log::kServerSession.error("WebSocket connection of {} failed: {}", protocol_.peer().name, what);
     finish({});
 }
 

@@ -13,8 +13,6 @@ namespace session_buddy::server {
 
 namespace {
 
-constexpr log::Logger kLogger{"session_buddy.server.session"};
-
 // Size of an auth message without its token.
 constexpr std::size_t kAuthEnvelopeBytes = 1024;
 // Queued replies are coalesced into writes of about this many bytes.
@@ -136,7 +134,7 @@ std::optional<double> WebSocketProtocol::spend(double cost, SteadyTime now) {
     if (left >= -static_cast<double>(context_.config.max_messages_per_second)) {
         return left;
     }
-    kLogger.debug("client {} exceeded max_messages_per_second", peer_.name);
+    log::kServerSession.debug("client {} exceeded max_messages_per_second", peer_.name);
     close(CloseCode::policy_error, now);
     return std::nullopt;
 }
@@ -188,7 +186,7 @@ void WebSocketProtocol::on_verdict(auth::Verdict verdict, SteadyTime now) {
 
 void WebSocketProtocol::reject_token(std::string reason, SteadyTime now) {
     context_.admission.count_refusal(Refusal::token);
-    kLogger.warning("authentication of {} failed: {}", peer_.name, reason);
+    log::kServerSession.warning("authentication of {} failed: {}", peer_.name, reason);
     authentication_->pending = true;
     authentication_->reject_at = now + context_.admission.auth_failure_delay(peer_, now);
     authentication_->reason = std::move(reason);
@@ -197,8 +195,8 @@ void WebSocketProtocol::reject_token(std::string reason, SteadyTime now) {
 void WebSocketProtocol::open(std::optional<auth::Identity> identity, SteadyTime now) {
     state_ = State::open;
     client_.emplace(context_.broadcaster, sender_, context_.config);
-    kLogger.debug("client {} connected ({} of {})", peer_.name, context_.admission.clients(),
-                  context_.config.max_clients);
+    log::kServerSession.debug("client {} connected ({} of {})", peer_.name, context_.admission.clients(),
+                              context_.config.max_clients);
     if (identity) {
         set_identity(*std::move(identity), now);
     }
@@ -286,7 +284,7 @@ void WebSocketProtocol::close(CloseCode code, SteadyTime now, std::string_view r
     if (state_ != State::unauthenticated && state_ != State::open) {
         return;
     }
-    kLogger.debug("closing client {} with {} {}", peer_.name, static_cast<unsigned>(code), reason);
+    log::kServerSession.debug("closing client {} with {} {}", peer_.name, static_cast<unsigned>(code), reason);
     if (client_ && !blocked()) {  // send queued replies first
         while (const auto frame = client_->outbox().next()) {
             control_ += wire_bytes(*frame);

@@ -13,8 +13,6 @@
 namespace session_buddy::storage {
 namespace {
 
-constexpr log::Logger kLogger{"session_buddy.storage"};
-
 /// Pause between attempts to open a database whose lost index another connection of this process still uses.
 constexpr std::chrono::milliseconds kReopenPause{5};
 
@@ -152,7 +150,8 @@ void Connection::confirm(std::int64_t changes_before) {
                 if (options_.short_lived) {
                     throw;  // this process ends before it could insert them later
                 }
-                kLogger.warning("the rows saved from a removed write-ahead log are inserted later: {}", error.what());
+                log::kStorage.warning("the rows saved from a removed write-ahead log are inserted later: {}",
+                                      error.what());
                 return;
             }
         }

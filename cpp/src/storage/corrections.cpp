@@ -33,8 +33,8 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 /// Time per batch for its rows, without the commit.
-constexpr milliseconds kTimeForRows{20};
-constexpr std::int64_t kRowsPerQuery = 500;
+constexpr milliseconds kCorrectionTimeForRows{20};
+constexpr std::int64_t kCorrectedRowsPerQuery = 500;
 
 /// Tables in which a skill has one row, or one per key, that cannot be added up on a rename.
 constexpr std::array kUniqueTables{"skill_community_baselines", "skill_cluster_membership", "skill_category_mapping",
@@ -193,7 +193,7 @@ class Corrector {
         for (;;) {
             std::vector<std::int64_t> ids;
             sql::Statement rows(database(), "SELECT id FROM skill_invocation WHERE skill_name = ?1 LIMIT ?2");
-            rows.with(name, kRowsPerQuery);
+            rows.with(name, kCorrectedRowsPerQuery);
             while (rows.step()) {
                 ids.push_back(rows.integer(0));
             }
@@ -472,7 +472,7 @@ class Corrector {
     Connection connection_;
     const CorrectionOptions& options_;
     CorrectionResult result_;
-    WriteBatches batches_{kTimeForRows, 1};
+    WriteBatches batches_{kCorrectionTimeForRows, 1};
     std::int64_t rows_ = 0;
     std::int64_t first_id_ = INT64_MAX;  // smallest id of the renamed rows
 };

@@ -24,19 +24,17 @@
 namespace session_buddy::storage {
 namespace {
 
-constexpr log::Logger kLogger{"session_buddy.storage"};
-
-[[noreturn]] void fail(StorageErrc code, const std::string& path, std::string_view reason) {
+[[noreturn]] void cannot_open(StorageErrc code, const std::string& path, std::string_view reason) {
     throw StorageError(code, path, fmt::format("cannot open database \"{}\": {}", path, reason));
 }
 
 void check_path(const std::string& path) {
     if (path.empty() || path.find('\0') != std::string::npos) {
-        fail(StorageErrc::invalid_argument, path, "it is not a file name");
+        cannot_open(StorageErrc::invalid_argument, path, "it is not a file name");
     }
     if (path == ":memory:") {
-        fail(StorageErrc::invalid_argument, path,
-             "an in-memory database cannot be shared with the programs that write to it");
+        cannot_open(StorageErrc::invalid_argument, path,
+                    "an in-memory database cannot be shared with the programs that write to it");
     }
 }
 
@@ -54,12 +52,12 @@ void require_folder(const std::string& path) {
     std::error_code error;
     const auto type = std::filesystem::status(folder, error).type();
     if (type == std::filesystem::file_type::not_found && !is_default_location(path)) {
-        fail(StorageErrc::missing, path,
-             fmt::format("the folder \"{}\" does not exist; create it, or correct the path", folder));
+        cannot_open(StorageErrc::missing, path,
+                    fmt::format("the folder \"{}\" does not exist; create it, or correct the path", folder));
     }
     std::filesystem::create_directories(folder, error);
     if (error) {
-        fail(StorageErrc::io, path, fmt::format("its folder cannot be created: {}", error.message()));
+        cannot_open(StorageErrc::io, path, fmt::format("its folder cannot be created: {}", error.message()));
     }
 }
 
@@ -93,8 +91,8 @@ void enable_wal(SQLite::Database& database, const std::string& path, std::chrono
         try {
             const std::string mode = sql::query_text(database, "PRAGMA journal_mode = WAL");
             if (mode != "wal") {
-                kLogger.warning("database \"{}\" stays in journal mode {}: WAL mode is not supported there", path,
-                                mode);
+                log::kStorage.warning("database \"{}\" stays in journal mode {}: WAL mode is not supported there", path,
+                                      mode);
             }
             return;
         } catch (const SQLite::Exception& error) {
@@ -102,7 +100,8 @@ void enable_wal(SQLite::Database& database, const std::string& path, std::chrono
                 throw;
             }
             if (steady_clock::now() >= deadline) {
-                kLogger.warning("database \"{}\" is not switched to WAL mode: another process keeps it locked", path);
+                log::kStorage.warning("database \"{}\" is not switched to WAL mode: another process keeps it locked",
+                                      path);
                 return;
             }
             std::this_thread::sleep_for(kPause);
@@ -211,11 +210,11 @@ std::unique_ptr<SQLite::Database> open_database(const std::string& path, const O
     const auto state = file_state(path);
     if (!state.has_value()) {
         if (!options.create) {
-            fail(StorageErrc::missing, path, "the file does not exist");
+            cannot_open(StorageErrc::missing, path, "the file does not exist");
         }
         require_folder(path);
         if (const std::string reason = not_writable_reason(path, false); !reason.empty()) {
-            fail(StorageErrc::io, path, fmt::format("it cannot be created: {}", reason));
+            cannot_open(StorageErrc::io, path, fmt::format("it cannot be created: {}", reason));
         }
         create_private_file(path);
         return open_writable(path, options, true);
@@ -230,13 +229,13 @@ std::unique_ptr<SQLite::Database> open_database(const std::string& path, const O
     const std::string reason = not_writable_reason(path, true);
     if (inspection.needs_migration()) {
         if (!reason.empty()) {
-            fail(StorageErrc::read_only, path, fmt::format("its schema must be migrated to V4, and {}", reason));
+            cannot_open(StorageErrc::read_only, path, fmt::format("its schema must be migrated to V4, and {}", reason));
         }
         return open_writable(path, options, true);
     }
     if (!reason.empty()) {
         if (options.replace_triggers && inspection.foreign_triggers) {
-            kLogger.warning("the triggers of database \"{}\" are not replaced: {}", path, reason);
+            log::kStorage.warning("the triggers of database \"{}\" are not replaced: {}", path, reason);
         }
         return open_read_only(path, options);
     }

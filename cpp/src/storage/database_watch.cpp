@@ -17,8 +17,6 @@
 namespace session_buddy::storage {
 namespace {
 
-constexpr log::Logger kLogger{"session_buddy.storage"};
-
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
@@ -59,14 +57,14 @@ struct DatabaseWatch::Impl {
         try {
             const bool missed = which.watch(path);
             if (!std::exchange(notified, true)) {
-                kLogger.info("watching database \"{}\" for changes again", path);
+                log::kStorage.info("watching database \"{}\" for changes again", path);
             }
             return missed;
         } catch (const std::system_error& error) {
             // The follower reports a missing folder.
             if (error.code() != std::errc::no_such_file_or_directory && std::exchange(notified, false)) {
-                kLogger.warning("cannot watch database \"{}\" for changes, polling at the interval instead: {}", path,
-                                error.what());
+                log::kStorage.warning("cannot watch database \"{}\" for changes, polling at the interval instead: {}",
+                                      path, error.what());
             }
             return false;
         }

@@ -45,8 +45,8 @@ bool is_missing_table(const SQLite::Exception& error) {
 }
 
 /// Each statement is prepared on first use: a hook needs few of them, and its user waits.
-struct Statements {
-    explicit Statements(SQLite::Database& database)
+struct EventStatements {
+    explicit EventStatements(SQLite::Database& database)
         : source_of(database, "SELECT invocation_id, seen_by FROM session_buddy_source WHERE key = ?1"),
           remember(database, "INSERT INTO session_buddy_source (key, invocation_id, seen_by) VALUES (?1, ?2, ?3)"),
           add_source(database, "UPDATE session_buddy_source SET seen_by = seen_by | ?2 WHERE key = ?1"),
@@ -122,7 +122,7 @@ bool needs_key(Kind kind) {
 struct EventStore::Impl {
     std::mutex mutex;
     std::optional<InvocationInserter> inserter;
-    std::optional<Statements> statements;  // of the side tables
+    std::optional<EventStatements> statements;  // of the side tables
     Connection connection;
 
     Impl(const std::string& path, const OpenOptions& options)
@@ -381,7 +381,7 @@ std::vector<EventStore::Result> EventStore::Impl::ingest(std::span<const SkillEv
         return results;
     }
     connection.attempt("cannot write to", [&] {
-        with_tables([&](Statements& side_tables) {
+        with_tables([&](EventStatements& side_tables) {
             results.clear();
             SQLite::Transaction transaction(connection.database(), SQLite::TransactionBehavior::IMMEDIATE);
             const auto now = steady_clock::now();  // the transaction holds the lock from here on
@@ -424,7 +424,7 @@ void EventStore::set_durability(Durability durability) {
 std::size_t EventStore::expire(TimePoint before) {
     const std::scoped_lock lock(impl_->mutex);
     return impl_->connection.attempt("cannot write to", [&] {
-        const auto expire_old = [&](Statements& tables) {
+        const auto expire_old = [&](EventStatements& tables) {
             const auto find = [&] {
                 return read_open_invocations(
                     tables.open_before.with(micros(before), static_cast<std::int64_t>(kMaxExpired)));
@@ -448,7 +448,7 @@ std::size_t EventStore::expire(TimePoint before) {
 std::map<std::string, std::int64_t> EventStore::transcript_offsets() {
     const std::scoped_lock lock(impl_->mutex);
     return impl_->connection.attempt("cannot read", [&] {
-        return impl_->with_tables([](Statements& tables) {
+        return impl_->with_tables([](EventStatements& tables) {
             std::map<std::string, std::int64_t> offsets;
             sql::Statement& query = tables.read_offsets.with();
             while (query.step()) {

@@ -27,8 +27,6 @@ namespace {
 
 using std::chrono::steady_clock;
 
-constexpr log::Logger kLogger{"session_buddy.storage"};
-
 /// Audits and page checks may each take 1/N of the time. An audit counts all rows by reading a whole index, because
 /// SQLite drops its cached pages each time another program has written. With a change counter it only finds what no
 /// trigger sees.
@@ -75,8 +73,8 @@ std::int64_t rows_in(const std::deque<IdRange>& ranges) {
 }
 
 /// The prepared statements of one connection.
-struct Statements {
-    explicit Statements(SQLite::Database& database)
+struct FollowerStatements {
+    explicit FollowerStatements(SQLite::Database& database)
         : data_version(database, "PRAGMA data_version"),
           bounds(database,
                  "SELECT coalesce((SELECT min(id) FROM skill_invocation), 0),"
@@ -122,7 +120,7 @@ struct Follower::Impl {
 
     std::string path;
     FollowerOptions options;
-    std::optional<Statements> statements;
+    std::optional<FollowerStatements> statements;
     std::optional<TotalsStore> totals;
     std::optional<CycleWriter> writer;
     FileState seen_file;                       ///< state of the file at the last check
@@ -192,7 +190,7 @@ struct Follower::Impl {
             }
         } catch (const SQLite::Exception& error) {
             next_install = now + kInstallPause;
-            kLogger.debug("cannot install the change counter of database \"{}\" yet: {}", path, error.what());
+            log::kStorage.debug("cannot install the change counter of database \"{}\" yet: {}", path, error.what());
         }
     }
 
@@ -200,9 +198,9 @@ struct Follower::Impl {
     void close_if_stale() {
         const auto state = connection.close_if_stale();
         if (state == Connection::State::replaced) {
-            kLogger.info("database \"{}\" was replaced", path);
+            log::kStorage.info("database \"{}\" was replaced", path);
         } else if (state == Connection::State::wal_lost) {
-            kLogger.warning("the write-ahead log of database \"{}\", or its index, was removed or emptied", path);
+            log::kStorage.warning("the write-ahead log of database \"{}\", or its index, was removed or emptied", path);
         }
         if (state != Connection::State::usable) {
             position = {};
@@ -216,7 +214,7 @@ struct Follower::Impl {
             throw StorageError(StorageErrc::missing, path, fmt::format("database \"{}\" is gone", path));
         }
         if (connection.is_open() && connection.is_read_only() && may_write(path) && may_write(folder_of(path))) {
-            kLogger.info("database \"{}\" is writable again", path);
+            log::kStorage.info("database \"{}\" is writable again", path);
             connection.close();
             position = {};  // a rebuild also writes what could not be written meanwhile
         } else if (connection.is_open() && immutable && (*state != seen_file || has_wal(path))) {
@@ -471,7 +469,7 @@ struct Follower::Impl {
     void report_skipped(std::int64_t id) {
         if (!skip_logged) {
             skip_logged = true;
-            kLogger.warning(
+            log::kStorage.warning(
                 "skipping row {} of skill_invocation in database \"{}\": invalid skill name or time;"
                 " further ones are counted (skipped_rows) but not logged",
                 id, path);

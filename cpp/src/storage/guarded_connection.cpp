@@ -20,8 +20,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr log::Logger kLogger{"session_buddy.storage"};
-
 /// A file is often replaced by removing the log and its index first. A log that was restored in between would be
 /// applied to the new file, so a lost log is restored only after this time.
 constexpr milliseconds kReplacementTime{250};
@@ -150,7 +148,7 @@ void GuardedConnection::rescue_wal() noexcept {
                     case WalRescue::nothing_lost:
                         break;
                     case WalRescue::restored:
-                        kLogger.info("restored the removed write-ahead log of database \"{}\"", path_);
+                        log::kStorage.info("restored the removed write-ahead log of database \"{}\"", path_);
                         break;
                     case WalRescue::diverged:
                     case WalRescue::failed:
@@ -162,8 +160,8 @@ void GuardedConnection::rescue_wal() noexcept {
                 break;
         }
     } catch (const std::exception& error) {
-        kLogger.error("cannot rescue the commits in the removed write-ahead log of database \"{}\": {}", path_,
-                      error.what());
+        log::kStorage.error("cannot rescue the commits in the removed write-ahead log of database \"{}\": {}", path_,
+                            error.what());
     }
     disable_checkpoint_on_close(*database_);
 }

@@ -52,7 +52,7 @@ std::string highest_text(TimePoint to) {
     return to >= kLastDay - kBeyond ? kAfterDigits : format_timestamp(to + kBeyond).substr(0, 10);
 }
 
-std::optional<TimePoint> moment_of(const sql::Statement& row, int column) {
+std::optional<TimePoint> time_of_text(const sql::Statement& row, int column) {
     return row.type(column) == SQLITE_TEXT ? parse_timestamp(row.text(column)) : std::nullopt;
 }
 
@@ -69,7 +69,7 @@ std::optional<InvocationView> read_view(const sql::Statement& row) {
     if (row.type(0) != SQLITE_TEXT || !is_valid_skill_name(row.text(0))) {
         return std::nullopt;
     }
-    const auto at = moment_of(row, 1);
+    const auto at = time_of_text(row, 1);
     if (!at) {
         return std::nullopt;
     }
@@ -177,7 +177,7 @@ struct HistoryQueries::Impl {
             rows.bind(3, *skill_name);
         }
         while (rows.step()) {
-            const auto at = moment_of(rows, 0);
+            const auto at = time_of_text(rows, 0);
             if (!at || *at < from || *at >= to) {
                 continue;
             }
@@ -258,7 +258,7 @@ SkillHistory HistoryQueries::skill_history(const std::string& skill_name, TimePo
         SkillHistory history;
         sql::Statement first(database, "SELECT first_invoked FROM skill_metrics WHERE skill_name = ?1");
         if (first.with(skill_name).step()) {
-            history.first_invocation_at = moment_of(first, 0);
+            history.first_invocation_at = time_of_text(first, 0);
         }
         const std::string lowest = lowest_text(since);
         const std::string highest = highest_text(kLastDay);
@@ -325,7 +325,7 @@ std::vector<StoredEpisode> HistoryQueries::episodes(const EpisodeFilter& filter)
         }
         std::vector<StoredEpisode> found;
         while (rows.step()) {
-            const auto detected_at = moment_of(rows, 6);
+            const auto detected_at = time_of_text(rows, 6);
             if (!detected_at || (filter.to && *detected_at >= *filter.to)) {
                 continue;
             }
@@ -337,7 +337,7 @@ std::vector<StoredEpisode> HistoryQueries::episodes(const EpisodeFilter& filter)
                                   .deviation_score = number_of(rows, 5),
                                   .detected_at = *detected_at};
             if (!rows.is_null(7)) {
-                episode.resolved_at = moment_of(rows, 7).value_or(*detected_at);
+                episode.resolved_at = time_of_text(rows, 7).value_or(*detected_at);
             }
             if (!filter.from || !episode.resolved_at || *episode.resolved_at >= *filter.from) {
                 found.push_back(std::move(episode));

@@ -19,7 +19,7 @@ namespace {
 
 constexpr const char* kTable = "skill_invocation";
 
-[[noreturn]] void fail(StorageErrc code, const std::string& path, std::string_view reason) {
+[[noreturn]] void cannot_read(StorageErrc code, const std::string& path, std::string_view reason) {
     throw StorageError(code, path, fmt::format("cannot read database \"{}\": {}", path, reason));
 }
 
@@ -39,14 +39,14 @@ void require_columns(SQLite::Database& database, const std::string& path) {
     static_cast<void>(inspect_schema(database, path));
     const std::vector<std::string> present = column_names(database, kTable);
     if (present.empty()) {
-        fail(StorageErrc::incompatible, path, fmt::format("it has no table {}", kTable));
+        cannot_read(StorageErrc::incompatible, path, fmt::format("it has no table {}", kTable));
     }
     std::string_view wanted = kInvocationColumns;
     while (!wanted.empty()) {
         const std::size_t end = std::min(wanted.find(", "), wanted.size());
         const std::string_view column = wanted.substr(0, end);
         if (std::ranges::find(present, column) == present.end()) {
-            fail(StorageErrc::incompatible, path, fmt::format("its table {} has no column {}", kTable, column));
+            cannot_read(StorageErrc::incompatible, path, fmt::format("its table {} has no column {}", kTable, column));
         }
         wanted.remove_prefix(std::min(end + 2, wanted.size()));
     }
@@ -106,7 +106,7 @@ HistoryCounts read_once(const std::string& path, bool immutable, const HistoryQu
 
 HistoryCounts read_history(const std::string& path, const HistoryQuery& query, const HistoryConsumer& consumer) {
     if (path.empty() || path == ":memory:" || path.find('\0') != std::string::npos) {
-        fail(StorageErrc::invalid_argument, path, "it is not a file name");
+        cannot_read(StorageErrc::invalid_argument, path, "it is not a file name");
     }
     return read_without_traces(path, "cannot read",
                                [&](bool immutable) { return read_once(path, immutable, query, consumer); });

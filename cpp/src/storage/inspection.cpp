@@ -73,7 +73,7 @@ Schema read_finished_schema() {
     return schema;
 }
 
-[[noreturn]] void fail(StorageErrc code, const std::string& path, std::string_view reason) {
+[[noreturn]] void cannot_use(StorageErrc code, const std::string& path, std::string_view reason) {
     throw StorageError(code, path, fmt::format("cannot use database \"{}\": {}", path, reason));
 }
 
@@ -94,7 +94,7 @@ std::string joined(const std::set<std::string>& names) {
 std::set<std::string> recorded_migrations(SQLite::Database& database, const std::string& path) {
     const std::vector<std::string> columns = column_names(database, "skill_migrations");
     if (std::ranges::find(columns, "version") == columns.end()) {
-        fail(StorageErrc::incompatible, path, "its table skill_migrations has no column version");
+        cannot_use(StorageErrc::incompatible, path, "its table skill_migrations has no column version");
     }
     const bool has_success = std::ranges::find(columns, "success") != columns.end();
     std::set<std::string> recorded;
@@ -104,10 +104,10 @@ std::set<std::string> recorded_migrations(SQLite::Database& database, const std:
         const std::string version(versions.text(0));
         const bool known = std::ranges::any_of(kMigrations, [&](const Migration* m) { return version == m->version; });
         if (!known) {
-            fail(StorageErrc::newer_version, path,
-                 fmt::format("it has the migration \"{}\", which this version does not know (newest known: {}); "
-                             "upgrade session-buddy",
-                             version, kMigrations.back()->version));
+            cannot_use(StorageErrc::newer_version, path,
+                       fmt::format("it has the migration \"{}\", which this version does not know (newest known: {}); "
+                                   "upgrade session-buddy",
+                                   version, kMigrations.back()->version));
         }
         if (versions.integer(1) != 0) {
             recorded.insert(version);
@@ -130,13 +130,13 @@ void require_own_tables(SQLite::Database& database, const std::string& path, con
     }
     const std::int64_t application = sql::query_integer(database, "PRAGMA application_id");
     if (!foreign.empty() && !has_core) {
-        fail(StorageErrc::foreign_database, path,
-             fmt::format("it belongs to another program (it has the tables: {})", joined(foreign)));
+        cannot_use(StorageErrc::foreign_database, path,
+                   fmt::format("it belongs to another program (it has the tables: {})", joined(foreign)));
     }
     if (application != 0 && !has_core) {
-        fail(StorageErrc::foreign_database, path,
-             fmt::format("it belongs to another program (application id {:#010x})",
-                         static_cast<std::uint32_t>(application)));
+        cannot_use(StorageErrc::foreign_database, path,
+                   fmt::format("it belongs to another program (application id {:#010x})",
+                               static_cast<std::uint32_t>(application)));
     }
 }
 
@@ -146,7 +146,7 @@ bool lacks_something(SQLite::Database& database, const std::string& path, const 
     for (const SchemaTable& table : finished_schema().tables) {
         if (!tables.contains(table.name)) {
             if (!column_names(database, table.name).empty()) {
-                fail(StorageErrc::incompatible, path, fmt::format("its {} is a view, not a table", table.name));
+                cannot_use(StorageErrc::incompatible, path, fmt::format("its {} is a view, not a table", table.name));
             }
             lacks = true;
             continue;
@@ -160,9 +160,9 @@ bool lacks_something(SQLite::Database& database, const std::string& path, const 
                 continue;
             }
             if (column.primary_key || (column.not_null && column.default_value.empty())) {
-                fail(StorageErrc::incompatible, path,
-                     fmt::format("its table {} has no column {}, which cannot be added to existing rows", table.name,
-                                 column.name));
+                cannot_use(StorageErrc::incompatible, path,
+                           fmt::format("its table {} has no column {}, which cannot be added to existing rows",
+                                       table.name, column.name));
             }
             lacks = true;
         }
@@ -257,8 +257,8 @@ void check_pages(SQLite::Database& database, const std::string& path) {
         return;
     }
     if (!has_log && pages * page_size > state->size) {
-        fail(StorageErrc::damaged, path,
-             fmt::format("it is damaged (truncated): it has {} of {} bytes", state->size, pages * page_size));
+        cannot_use(StorageErrc::damaged, path,
+                   fmt::format("it is damaged (truncated): it has {} of {} bytes", state->size, pages * page_size));
     }
     if (pages * page_size <= kWholeCheckBytes) {
         Statement check(database, "PRAGMA quick_check(20)");
@@ -267,7 +267,7 @@ void check_pages(SQLite::Database& database, const std::string& path) {
             // Ignores values that violate constraints; only corrupt pages matter.
             if (finding != "ok" && !finding.starts_with("NULL value in") && !finding.starts_with("CHECK constraint") &&
                 finding.find(" value in ") == std::string_view::npos) {
-                fail(StorageErrc::damaged, path, fmt::format("it is damaged: {}", finding));
+                cannot_use(StorageErrc::damaged, path, fmt::format("it is damaged: {}", finding));
             }
         }
         return;
@@ -325,8 +325,8 @@ Inspection inspect_file(const std::string& path, std::chrono::milliseconds busy_
     for (int attempt = 1;; ++attempt) {
         const auto before = file_state(path);
         if (before.has_value() && before->size > 0 && before->size < kSmallestDatabase) {
-            fail(StorageErrc::not_a_database, path,
-                 "it is not an SQLite database");  // SQLite treats a one-byte file as empty
+            cannot_use(StorageErrc::not_a_database, path,
+                       "it is not an SQLite database");  // SQLite treats a one-byte file as empty
         }
         // Opening a database in WAL mode creates files next to it. If there is no log, no process is writing, and the
         // file can be opened as immutable. If a process starts to write meanwhile, the inspection is repeated.

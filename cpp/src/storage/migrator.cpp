@@ -64,7 +64,7 @@ bool is_empty(SQLite::Database& database, const char* table) {
     return sql::query_integer(database, fmt::format("SELECT EXISTS (SELECT 1 FROM {})", table)) == 0;
 }
 
-constexpr const char* kMetricsColumns =
+constexpr const char* kCountedColumns =
     "skill_name, total_invocations, completed_invocations, abandoned_invocations, total_duration_seconds, "
     "workflow_paths,"
     " common_errors, follow_up_actions, first_invoked, last_invoked, completion_rate, avg_duration_seconds, updated_at";
@@ -110,7 +110,7 @@ void fill_empty_aggregates(SQLite::Database& database) {
         return;
     }
     if (is_empty(database, "skill_metrics")) {
-        database.exec(fmt::format("INSERT INTO skill_metrics ({}) {}", kMetricsColumns, kCountMetrics));
+        database.exec(fmt::format("INSERT INTO skill_metrics ({}) {}", kCountedColumns, kCountMetrics));
     }
     if (is_empty(database, "session_skills")) {
         database.exec(kFillSessions);
@@ -126,7 +126,7 @@ void count_metrics_again(SQLite::Database& database) {
     database.exec(
         fmt::format("CREATE TEMP TABLE counted ({}); INSERT INTO temp.counted {};"
                     "CREATE UNIQUE INDEX temp.counted_name ON counted (skill_name)",
-                    kMetricsColumns, kCountMetrics));
+                    kCountedColumns, kCountMetrics));
     database.exec(fmt::format(
         "UPDATE skill_metrics SET ({0}) = (SELECT {0} FROM temp.counted AS fresh"
         " WHERE fresh.skill_name = skill_metrics.skill_name)"
@@ -135,7 +135,7 @@ void count_metrics_again(SQLite::Database& database) {
         "INSERT INTO skill_metrics ({0}) SELECT {0} FROM temp.counted AS fresh"
         " WHERE NOT EXISTS (SELECT 1 FROM skill_metrics WHERE skill_name = fresh.skill_name);"
         "DROP TABLE temp.counted",
-        kMetricsColumns));
+        kCountedColumns));
 }
 
 void install_own_triggers(SQLite::Database& database) {

@@ -11,7 +11,7 @@ namespace session_buddy::storage {
 namespace {
 
 constexpr std::string_view kBefore = "pruned_before";
-constexpr std::string_view kCountedId = "pruned_counted_id";
+constexpr std::string_view kPrunedCountedId = "pruned_counted_id";
 constexpr std::string_view kLastId = "pruned_last_id";
 constexpr std::string_view kRows = "pruned_rows";
 
@@ -27,13 +27,15 @@ PruneState PruneStateReader::read() {
         return {};
     }
     PruneState state;
-    sql::Statement& values = values_.with(kBefore, kCountedId, kLastId, kRows);
+    sql::Statement& values = values_.with(kBefore, kPrunedCountedId, kLastId, kRows);
     while (values.step()) {
         const std::string_view key = values.text(0);
         if (key == kBefore) {
             state.pruned_before = parse_timestamp(values.text(1)).value_or(TimePoint::min());
         } else {
-            std::int64_t& number = key == kCountedId ? state.counted_id : key == kLastId ? state.last_id : state.rows;
+            std::int64_t& number = key == kPrunedCountedId ? state.counted_id
+                                   : key == kLastId        ? state.last_id
+                                                           : state.rows;
             number = std::max<std::int64_t>(values.integer(1), 0);
         }
     }
@@ -46,7 +48,7 @@ void write_prune_state(SQLite::Database& database, const PruneState& state) {
     if (state.pruned_before != TimePoint::min()) {
         put.with(kBefore, format_timestamp(state.pruned_before)).run();
     }
-    put.with(kCountedId, state.counted_id).run();
+    put.with(kPrunedCountedId, state.counted_id).run();
     put.with(kLastId, state.last_id).run();
     put.with(kRows, state.rows).run();
 }

@@ -36,7 +36,7 @@ using std::chrono::steady_clock;
 /// Target time for which a batch blocks other writers; after a slower batch the next one has fewer rows. Half of it is
 /// for the rows, the rest for the commit, which may wait for the disk.
 constexpr milliseconds kBatchTime{10};
-constexpr milliseconds kTimeForRows = kBatchTime / 2;
+constexpr milliseconds kPruneTimeForRows = kBatchTime / 2;
 /// Time to count rows, which needs no lock, before the counts are written.
 constexpr milliseconds kTimeForCounting{50};
 constexpr std::int64_t kFirstBatch = 50;
@@ -45,7 +45,7 @@ constexpr std::int64_t kLargestBatch = 5000;
 /// does not keep the disk busy for long.
 constexpr int kPagesPerCheckpoint = 250;
 
-[[noreturn]] void fail(StorageErrc code, const std::string& path, std::string_view reason) {
+[[noreturn]] void cannot_prune(StorageErrc code, const std::string& path, std::string_view reason) {
     throw StorageError(code, path, fmt::format("cannot prune database \"{}\": {}", path, reason));
 }
 
@@ -65,11 +65,12 @@ void require_no_recount(SQLite::Database& database, const std::string& path) {
         const std::string text(triggers.text(1));
         if (std::regex_search(text, counts)) {
             const bool is_replaceable = std::ranges::find(kTriggerNames, triggers.text(0)) != kTriggerNames.end();
-            fail(StorageErrc::incompatible, path,
-                 fmt::format("its trigger {} recomputes metrics from all rows of skill_invocation, and would no longer "
-                             "count deleted rows; {}",
-                             triggers.text(0),
-                             is_replaceable ? "start the server once with replace_triggers" : "drop or change it"));
+            cannot_prune(
+                StorageErrc::incompatible, path,
+                fmt::format("its trigger {} recomputes metrics from all rows of skill_invocation, and would no longer "
+                            "count deleted rows; {}",
+                            triggers.text(0),
+                            is_replaceable ? "start the server once with replace_triggers" : "drop or change it"));
         }
     }
 }
@@ -167,7 +168,7 @@ struct Pruner::Impl {
     bool hours_final = false;
     bool counted = false;
     int log_pages = 0;
-    WriteBatches batches{kTimeForRows, 2};
+    WriteBatches batches{kPruneTimeForRows, 2};
     PruneResult result;
 
     Connection connection;
@@ -189,14 +190,14 @@ struct Pruner::Impl {
     void require_same_file(const std::string& path) const {
         const auto now = file ? file_state(path) : std::nullopt;
         if (file && !(now && now->same_file(*file) && now->size > 0)) {
-            fail(StorageErrc::missing, path, "it was replaced meanwhile; prune again");
+            cannot_prune(StorageErrc::missing, path, "it was replaced meanwhile; prune again");
         }
     }
 
     void set_up(SQLite::Database& database, const std::string& path) {
         file = connection.opened();
         if (connection.is_read_only()) {
-            fail(StorageErrc::read_only, path, "it is write-protected");
+            cannot_prune(StorageErrc::read_only, path, "it is write-protected");
         }
         require_no_recount(database, path);
         sqlite3_db_config(database.getHandle(), SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, nullptr);

@@ -28,8 +28,6 @@
 namespace session_buddy::storage {
 namespace {
 
-constexpr log::Logger kLogger{"session_buddy.storage"};
-
 /// Limit of ids per log; a log of SQLite's usual size has a tenth of it.
 constexpr std::size_t kMaxIds = 500'000;
 
@@ -282,8 +280,9 @@ class Merge {
 void save_rows(SQLite::Database& database, const WalFiles& files) {
     std::vector<std::int64_t> ids = row_ids_in_wal(files.wal());
     if (ids.size() > kMaxIds) {
-        kLogger.error("the removed write-ahead log of database \"{}\" has more than {} rows: the oldest ones are lost",
-                      files.path(), kMaxIds);
+        log::kStorage.error(
+            "the removed write-ahead log of database \"{}\" has more than {} rows: the oldest ones are lost",
+            files.path(), kMaxIds);
         ids.erase(ids.begin(), ids.end() - static_cast<std::ptrdiff_t>(kMaxIds));
     }
     try {
@@ -292,8 +291,9 @@ void save_rows(SQLite::Database& database, const WalFiles& files) {
         const std::lock_guard lock(all.mutex);
         all.saved.emplace(files.path(), std::move(saved));
     } catch (const SQLite::Exception& error) {
-        kLogger.error("cannot save the rows of the removed write-ahead log of database \"{}\", they may be lost: {}",
-                      files.path(), error.what());
+        log::kStorage.error(
+            "cannot save the rows of the removed write-ahead log of database \"{}\", they may be lost: {}",
+            files.path(), error.what());
     }
 }
 
@@ -311,7 +311,7 @@ void store_saved_rows(SQLite::Database& database, const std::string& path) {
         create_side_tables(database, SideTable::Group::events);
         const std::size_t added = Merge(database, saved->second).run();
         transaction.commit();
-        kLogger.warning("inserted {} rows of the removed write-ahead log of database \"{}\" again", added, path);
+        log::kStorage.warning("inserted {} rows of the removed write-ahead log of database \"{}\" again", added, path);
         all.saved.erase(saved);
     }
 }

@@ -5,7 +5,7 @@
 namespace session_buddy::storage {
 namespace {
 
-constexpr const char* kScript = R"sql(
+constexpr const char* kScriptV1 = R"sql(
 CREATE TABLE IF NOT EXISTS skill_migrations (
     version TEXT PRIMARY KEY,
     applied_at TEXT NOT NULL,
@@ -178,6 +178,6 @@ END;
 
 }  // namespace
 
-const Migration kMigrationV1{"V1__initial_schema", "Invocations, metrics per skill, skills per session", {}, kScript};
+const Migration kMigrationV1{"V1__initial_schema", "Invocations, metrics per skill, skills per session", {}, kScriptV1};
 
 }  // namespace session_buddy::storage

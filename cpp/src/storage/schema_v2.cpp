@@ -4,14 +4,14 @@
 namespace session_buddy::storage {
 namespace {
 
-constexpr std::array<AddedColumn, 1> kColumns{{{"skill_invocation", "embedding", "BLOB"}}};
+constexpr std::array<AddedColumn, 1> kColumnsV2{{{"skill_invocation", "embedding", "BLOB"}}};
 
-constexpr const char* kScript = R"sql(
+constexpr const char* kScriptV2 = R"sql(
 CREATE INDEX IF NOT EXISTS idx_invocation_embedding ON skill_invocation (embedding) WHERE embedding IS NOT NULL;
 )sql";
 
 }  // namespace
 
-const Migration kMigrationV2{"V2__add_semantic_search", "Embeddings of invocations", kColumns, kScript};
+const Migration kMigrationV2{"V2__add_semantic_search", "Embeddings of invocations", kColumnsV2, kScriptV2};
 
 }  // namespace session_buddy::storage

@@ -4,10 +4,10 @@
 namespace session_buddy::storage {
 namespace {
 
-constexpr std::array<AddedColumn, 2> kColumns{
+constexpr std::array<AddedColumn, 2> kColumnsV3{
     {{"skill_invocation", "workflow_phase", "TEXT"}, {"skill_invocation", "workflow_step_id", "TEXT"}}};
 
-constexpr const char* kScript = R"sql(
+constexpr const char* kScriptV3 = R"sql(
 CREATE INDEX IF NOT EXISTS idx_invocation_workflow_phase
     ON skill_invocation (workflow_phase) WHERE workflow_phase IS NOT NULL;
 CREATE INDEX IF NOT EXISTS idx_invocation_phase_completion
@@ -51,7 +51,7 @@ SELECT skill_name,
 
 }  // namespace
 
-const Migration kMigrationV3{"V3__add_workflow_correlation", "Workflow phase and step of invocations", kColumns,
-                             kScript};
+const Migration kMigrationV3{"V3__add_workflow_correlation", "Workflow phase and step of invocations", kColumnsV3,
+                             kScriptV3};
 
 }  // namespace session_buddy::storage

@@ -5,7 +5,7 @@
 namespace session_buddy::storage {
 namespace {
 
-constexpr const char* kScript = R"sql(
+constexpr const char* kScriptV4 = R"sql(
 CREATE TABLE IF NOT EXISTS skill_metrics_cache (
     skill_name TEXT PRIMARY KEY REFERENCES skill_metrics (skill_name),
     last_invocation_at TEXT NOT NULL,
@@ -272,7 +272,9 @@ SELECT used.skill_name,
 
 }  // namespace
 
-const Migration kMigrationV4{
-    "V4__phase4_extensions", "Real-time cache, time series, anomalies, community, experiments, catalogue", {}, kScript};
+const Migration kMigrationV4{"V4__phase4_extensions",
+                             "Real-time cache, time series, anomalies, community, experiments, catalogue",
+                             {},
+                             kScriptV4};
 
 }  // namespace session_buddy::storage

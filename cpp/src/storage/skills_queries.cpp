@@ -18,7 +18,7 @@
 namespace session_buddy::storage {
 namespace {
 
-constexpr const char* kColumns =
+constexpr const char* kQueriedColumns =
     "id, skill_name, invoked_at, session_id, workflow_path, completed, duration_seconds, user_query,"
     " alternatives_considered, selection_rank, follow_up_actions, error_type, embedding, workflow_phase,"
     " workflow_step_id";
@@ -29,7 +29,7 @@ constexpr const char* kCompleted = "(CASE WHEN completed THEN 1 ELSE 0 END)";
 constexpr std::int64_t kMicrosecondsPerHour = 3'600'000'000;
 constexpr double kPercent = 100.0;
 
-std::optional<TimePoint> moment_of(const sql::Statement& row, int column) {
+std::optional<TimePoint> time_of_micros(const sql::Statement& row, int column) {
     return row.is_null(column) ? std::nullopt
                                : std::optional<TimePoint>(TimePoint{std::chrono::microseconds(row.integer(column))});
 }
@@ -148,8 +148,8 @@ std::optional<StoredInvocation> SkillsQueries::invocation(std::int64_t id) {
     const std::scoped_lock lock(impl_->mutex);
     Condition condition({});
     condition.add(fmt::format("id = {}", id));
-    auto found = impl_->rows(fmt::format("SELECT {} FROM skill_invocation {}", kColumns, condition.where()), condition,
-                             read_stored);
+    auto found = impl_->rows(fmt::format("SELECT {} FROM skill_invocation {}", kQueriedColumns, condition.where()),
+                             condition, read_stored);
     return found.empty() ? std::nullopt : std::optional<StoredInvocation>(std::move(found.front()));
 }
 
@@ -165,7 +165,7 @@ std::vector<StoredInvocation> SkillsQueries::invocations(const InvocationFilter&
             "WITH chosen AS (SELECT id AS row_id, session_buddy_micros(invoked_at) AS moment"
             " FROM skill_invocation {0} ORDER BY moment {1}, row_id {1} LIMIT {2})"
             " SELECT {3} FROM chosen CROSS JOIN skill_invocation ON id = row_id ORDER BY moment {1}, row_id {1}",
-            condition.where(), direction, limit, kColumns),
+            condition.where(), direction, limit, kQueriedColumns),
         condition, read_stored);
 }
 
@@ -179,10 +179,10 @@ std::optional<SessionSummary> SkillsQueries::session_summary(std::string_view se
         summary.total_invocations += row.integer(1);
         summary.completed_count += row.integer(2);
         summary.total_duration_seconds += row.real(3);
-        if (const auto first = moment_of(row, 4)) {
+        if (const auto first = time_of_micros(row, 4)) {
             summary.first_skill_at = std::min(summary.first_skill_at.value_or(*first), *first);
         }
-        if (const auto last = moment_of(row, 5)) {
+        if (const auto last = time_of_micros(row, 5)) {
             summary.last_skill_at = std::max(summary.last_skill_at.value_or(*last), *last);
         }
         return true;

@@ -24,8 +24,6 @@ namespace {
 
 using std::chrono::steady_clock;
 
-constexpr log::Logger kLogger{"session_buddy.storage"};
-
 constexpr std::string_view kCountedId = "totals_counted_id";
 constexpr std::string_view kCountedRow = "totals_counted_row";
 constexpr std::string_view kAnomalyId = "totals_anomaly_id";
@@ -176,7 +174,7 @@ std::pair<std::optional<TotalsPosition>, bool> TotalsStore::load(Totals& totals)
             return std::pair(std::move(stored), false);
         }
         if (impl_->has_impossible_sum()) {
-            kLogger.warning("recounting all totals: a sum of durations in session_buddy_totals is too large");
+            log::kStorage.warning("recounting all totals: a sum of durations in session_buddy_totals is too large");
             return std::pair(std::move(stored), false);
         }
         sql::Statement phases(impl_->database, fmt::format("SELECT {} FROM session_buddy_totals", columns_of_totals()));
@@ -312,7 +310,7 @@ bool TotalsTracker::advance(TotalsStore& store, steady_clock::time_point until) 
             table_id_ = 0;
             reload(store);
             if (replaces_) {
-                kLogger.info("recounting all totals: the database was replaced, or its newest rows were deleted");
+                log::kStorage.info("recounting all totals: the database was replaced, or its newest rows were deleted");
             }
         } else if (store.position() != stored_ || store.changes() != changes_) {
             reload(store);

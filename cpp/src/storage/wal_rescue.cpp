@@ -33,8 +33,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr log::Logger kLogger{"session_buddy.storage"};
-
 /// Timeout for the locks, which other connections hold while they write.
 constexpr milliseconds kLockTime{2000};
 constexpr milliseconds kLockPause{2};
@@ -283,7 +281,7 @@ FileDescriptor open_companion(const std::string& database, const char* suffix) {
         if (file) {
             ::fchmod(file.get(), mode);
             if (::geteuid() == 0 && ::fchown(file.get(), owner.st_uid, owner.st_gid) != 0) {
-                kLogger.debug("\"{}\" keeps its owner", path);
+                log::kStorage.debug("\"{}\" keeps its owner", path);
             }
         }
     }
@@ -408,8 +406,8 @@ WalRescue restore_at_path(const WalFiles& files, const OpenIndex& index, bool is
             return result;  // another process may have to restore the rest
         }
         index.invalidate();
-        kLogger.error("part of the write-ahead log of database \"{}\" is lost: it was removed more than once",
-                      files.path());
+        log::kStorage.error("part of the write-ahead log of database \"{}\" is lost: it was removed more than once",
+                            files.path());
         return WalRescue::nothing_lost;  // nothing else can be restored
     }
     return is_at_path(logs.back().get(), files.path() + "-wal") ? result : WalRescue::failed;
@@ -488,7 +486,7 @@ WalRescue restore_for_new_index(const WalFiles& files, const std::optional<WalIn
 WalRescue restore_once(SQLite::Database& database, const WalFiles& files, bool is_last_attempt) {
     OpenIndex index(database);
     if (!index.lock()) {
-        kLogger.warning("cannot lock the removed write-ahead log of database \"{}\" to restore it", files.path());
+        log::kStorage.warning("cannot lock the removed write-ahead log of database \"{}\" to restore it", files.path());
         return WalRescue::failed;
     }
     if (files.index_is_emptied()) {
@@ -573,7 +571,8 @@ WalRescue restore_wal(SQLite::Database& database, const WalFiles& files) {
             std::this_thread::sleep_for(kAttemptPause);
         }
     } catch (const std::exception& error) {  // StorageError, std::system_error
-        kLogger.error("cannot restore the removed write-ahead log of database \"{}\": {}", files.path(), error.what());
+        log::kStorage.error("cannot restore the removed write-ahead log of database \"{}\": {}", files.path(),
+                            error.what());
         return WalRescue::failed;
     }
 }
@@ -596,7 +595,7 @@ void discard_foreign_wal(const std::string& path) {
             throw StorageError(StorageErrc::io, path,
                                "database \"" + path + "\" was replaced: remove the -wal file of the old one");
         }
-        kLogger.warning("database \"{}\" was replaced: discarded the write-ahead log of the old file", path);
+        log::kStorage.warning("database \"{}\" was replaced: discarded the write-ahead log of the old file", path);
     }
     restored_wals.erase(restored);
 }

@@ -6,8 +6,8 @@
 
 #include <string>
 
-#include "session_buddy/core/timestamp.hpp"
 #include "session_buddy/protocol/entities.hpp"
+#include "support/manual_clock.hpp"
 
 namespace session_buddy::protocol {
 namespace {
@@ -16,9 +16,7 @@ using std::chrono::hours;
 using std::chrono::seconds;
 using testing::HasSubstr;
 
-TimePoint at(const char* text) {
-    return parse_timestamp(text).value();
-}
+using test::at;
 
 const TimePoint kNow = at("2026-02-10T12:34:56Z");
 

@@ -32,11 +32,11 @@ namespace {
 namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 
-constexpr milliseconds kTimeout{200};
+constexpr milliseconds kBusyTimeout{200};
 /// Rows of this day are old enough to be pruned, and their hours are over.
 constexpr const char* kOld = "2026-01-01T10:00:00Z";
 constexpr const char* kNew = "2026-02-10T11:00:00Z";
-const TimePoint kNow = parse_timestamp("2026-02-10T12:30:00Z").value();
+const TimePoint kStartedAt = parse_timestamp("2026-02-10T12:30:00Z").value();
 const TimePoint kCutoff = parse_timestamp("2026-02-01T00:00:00Z").value();
 
 /// A user of a connection. use() throws StorageError if it cannot do its work; it returns how many invocations it has
@@ -47,7 +47,7 @@ class User {
     virtual int use() = 0;
 };
 
-InvocationRecord record(const std::string& at = kNew) {
+InvocationRecord plain_record(const std::string& at = kNew) {
     InvocationRecord made;
     made.skill_name = "kept";
     made.invoked_at = at;
@@ -59,13 +59,13 @@ InvocationRecord record(const std::string& at = kNew) {
 /// Reads, and writes what a cycle writes.
 class FollowerUser final : public User {
   public:
-    explicit FollowerUser(const std::string& path) : follower_(path, {.poll_busy_timeout = kTimeout}) {
+    explicit FollowerUser(const std::string& path) : follower_(path, {.poll_busy_timeout = kBusyTimeout}) {
         follower_.open();
     }
     int use() override {
-        static_cast<void>(follower_.poll(kNow));
-        const std::array cache{CacheRow{.skill_name = "kept", .last_invocation_at = kNow}};
-        follower_.writer()->write({.cache = cache}, kNow);
+        static_cast<void>(follower_.poll(kStartedAt));
+        const std::array cache{CacheRow{.skill_name = "kept", .last_invocation_at = kStartedAt}};
+        follower_.writer()->write({.cache = cache}, kStartedAt);
         return 0;
     }
 
@@ -75,16 +75,16 @@ class FollowerUser final : public User {
 
 class TotalsUser final : public User {
   public:
-    explicit TotalsUser(const std::string& path) : follower_(path, {.poll_busy_timeout = kTimeout}) {
+    explicit TotalsUser(const std::string& path) : follower_(path, {.poll_busy_timeout = kBusyTimeout}) {
         follower_.open();
     }
     int use() override {
-        static_cast<void>(follower_.poll(kNow));
+        static_cast<void>(follower_.poll(kStartedAt));
         TotalsStore* const store = follower_.totals();
-        while (totals_.advance(*store, std::chrono::steady_clock::now() + kTimeout)) {
+        while (totals_.advance(*store, std::chrono::steady_clock::now() + kBusyTimeout)) {
         }
         const TotalsWrites writes = totals_.pending();
-        totals_.confirm_written(follower_.writer()->write({.store = store, .totals = &writes}, kNow));
+        totals_.confirm_written(follower_.writer()->write({.store = store, .totals = &writes}, kStartedAt));
         return 0;
     }
 
@@ -95,9 +95,9 @@ class TotalsUser final : public User {
 
 class StoreUser final : public User {
   public:
-    explicit StoreUser(const std::string& path) : store_(path, kTimeout) {}
+    explicit StoreUser(const std::string& path) : store_(path, kBusyTimeout) {}
     int use() override {
-        store_.store(record());
+        store_.store(plain_record());
         return 1;
     }
 
@@ -107,9 +107,9 @@ class StoreUser final : public User {
 
 class EventStoreUser final : public User {
   public:
-    explicit EventStoreUser(const std::string& path) : store_(path, {.busy_timeout = kTimeout}) {}
+    explicit EventStoreUser(const std::string& path) : store_(path, {.busy_timeout = kBusyTimeout}) {}
     int use() override {
-        const SkillEvent event{.key = "key-" + std::to_string(++number_), .record = record()};
+        const SkillEvent event{.key = "key-" + std::to_string(++number_), .record = plain_record()};
         store_.ingest({&event, 1}, Source::hook);
         return 1;
     }
@@ -121,7 +121,7 @@ class EventStoreUser final : public User {
 
 class QueriesUser final : public User {
   public:
-    explicit QueriesUser(const std::string& path) : queries_(path, kTimeout, [] { return false; }) {}
+    explicit QueriesUser(const std::string& path) : queries_(path, kBusyTimeout, [] { return false; }) {}
     int use() override {
         static_cast<void>(queries_.episodes({}));
         return 0;
@@ -134,9 +134,9 @@ class QueriesUser final : public User {
 /// Each use() goes on with one step, so that the fault comes between two of them, and starts again when all are done.
 class RollupUser final : public User {
   public:
-    explicit RollupUser(const std::string& path) : rollup_(path, kTimeout) {}
+    explicit RollupUser(const std::string& path) : rollup_(path, kBusyTimeout) {}
     int use() override {
-        rollup_.step(kNow);
+        rollup_.step(kStartedAt);
         return 0;
     }
 
@@ -149,10 +149,10 @@ class PrunerUser final : public User {
     explicit PrunerUser(std::string path) : path_(std::move(path)) {}
     int use() override {
         if (!pruner_) {
-            pruner_.emplace(path_, kCutoff, kTimeout);
+            pruner_.emplace(path_, kCutoff, kBusyTimeout);
         }
         try {
-            if (!pruner_->step(kNow)) {
+            if (!pruner_->step(kStartedAt)) {
                 pruner_.reset();
             }
         } catch (const StorageError&) {
@@ -180,7 +180,7 @@ class CorrectionsUser final : public User {
   private:
     static CorrectionOptions options() {
         CorrectionOptions made;
-        made.busy_timeout = kTimeout;
+        made.busy_timeout = kBusyTimeout;
         return made;
     }
 

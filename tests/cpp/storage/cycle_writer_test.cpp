@@ -7,16 +7,14 @@
 #include <string>
 #include <vector>
 
-#include "session_buddy/core/timestamp.hpp"
 #include "session_buddy/storage/database.hpp"
+#include "support/manual_clock.hpp"
 #include "support/temp_database.hpp"
 
 namespace session_buddy::storage {
 namespace {
 
-TimePoint at(const char* text) {
-    return parse_timestamp(text).value();
-}
+using test::at;
 
 class CacheWriter : public testing::Test {
   protected:

@@ -21,7 +21,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-TimePoint at(const char* time) {
+TimePoint at_time(const char* time) {
     return parse_timestamp(std::string("2026-02-10T") + time + "Z").value();
 }
 
@@ -30,7 +30,7 @@ SkillEvent event(Kind kind, const std::string& key, const char* time, const std:
     SkillEvent made;
     made.kind = kind;
     made.key = key;
-    made.at = at(time);
+    made.at = at_time(time);
     made.record.skill_name = skill;
     made.record.session_id = "s1";
     made.record.completed = completed;
@@ -134,8 +134,8 @@ TEST_F(Events, a_clock_that_was_set_back_gives_no_negative_duration) {
 TEST_F(Events, an_invocation_that_never_finished_expires_as_an_error) {
     ingest(event(Kind::started, "t1", "12:00:00"));
     ingest(event(Kind::started, "t2", "12:30:00"));
-    EXPECT_EQ(store.expire(at("12:30:00")), 1U);
-    EXPECT_EQ(store.expire(at("12:30:00")), 0U);
+    EXPECT_EQ(store.expire(at_time("12:30:00")), 1U);
+    EXPECT_EQ(store.expire(at_time("12:30:00")), 0U);
     EXPECT_THAT(rows(), ElementsAre("a|2026-02-10T12:00:00.000Z|0|NULL|tool_error"));
     EXPECT_FALSE(ingest(event(Kind::finished, "t1", "13:00:00")).is_new) << "too late: it is a row already";
     EXPECT_EQ(rows().size(), 1U);
@@ -148,7 +148,7 @@ TEST_F(Events, the_end_of_a_session_ends_only_its_open_invocations) {
     ingest(other);
     SkillEvent end;
     end.kind = Kind::session_end;
-    end.at = at("12:01:00");
+    end.at = at_time("12:01:00");
     end.record.session_id = "s1";
     EXPECT_EQ(ingest(end).id, 0);
     EXPECT_THAT(rows(), ElementsAre("a|2026-02-10T12:00:00.000Z|0|NULL|tool_error"));
@@ -160,7 +160,7 @@ TEST_F(Events, a_transcript_that_reports_an_open_invocation_closes_it) {
     const SkillEvent invocation = event(Kind::invocation, "t1", "12:00:00");
     EXPECT_TRUE(ingest(invocation, Source::transcript).is_new);
     EXPECT_EQ(open_invocations(), "0");
-    EXPECT_EQ(store.expire(at("23:00:00")), 0U);
+    EXPECT_EQ(store.expire(at_time("23:00:00")), 0U);
     EXPECT_EQ(ingest(event(Kind::finished, "t1", "12:00:01")).seen_before, static_cast<Sources>(Source::transcript));
     EXPECT_EQ(rows().size(), 1U);
 }
@@ -342,7 +342,7 @@ TEST_F(Events, the_end_of_a_session_stores_a_limited_number_of_open_invocations)
     store.ingest(starts, Source::hook);
     ingest(event(Kind::session_end, "", "12:00:01"));
     EXPECT_EQ(open_invocations(), "10");
-    EXPECT_EQ(store.expire(at("12:30:00")), 10U) << "the remaining ones expire";
+    EXPECT_EQ(store.expire(at_time("12:30:00")), 10U) << "the remaining ones expire";
 }
 
 TEST_F(Events, a_replaced_file_is_reopened) {

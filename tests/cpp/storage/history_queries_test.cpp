@@ -10,10 +10,10 @@
 #include <string>
 #include <vector>
 
-#include "session_buddy/core/timestamp.hpp"
 #include "session_buddy/storage/database.hpp"
 #include "session_buddy/storage/pruner.hpp"
 #include "storage/change_counter.hpp"
+#include "support/manual_clock.hpp"
 #include "support/temp_database.hpp"
 
 namespace session_buddy::storage {
@@ -24,9 +24,7 @@ using test::insertion;
 using testing::ElementsAre;
 using testing::UnorderedElementsAre;
 
-TimePoint at(const char* text) {
-    return parse_timestamp(text).value();
-}
+using test::at;
 
 class History : public testing::Test {
   protected:

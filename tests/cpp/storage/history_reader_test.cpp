@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "session_buddy/core/timestamp.hpp"
 #include "session_buddy/storage/database.hpp"
+#include "support/manual_clock.hpp"
 #include "support/temp_database.hpp"
 
 namespace session_buddy::storage {
@@ -20,9 +20,7 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-TimePoint at(const char* text) {
-    return parse_timestamp(text).value();
-}
+using test::at;
 
 class HistoryReader : public testing::Test {
   protected:

@@ -5,17 +5,15 @@
 
 #include <optional>
 
-#include "session_buddy/core/timestamp.hpp"
 #include "session_buddy/storage/database.hpp"
+#include "support/manual_clock.hpp"
 #include "support/privileges.hpp"
 #include "support/temp_database.hpp"
 
 namespace session_buddy::storage {
 namespace {
 
-TimePoint at(const std::string& text) {
-    return parse_timestamp(text).value();
-}
+using test::at;
 
 class TimeSeries : public testing::Test {
   protected:

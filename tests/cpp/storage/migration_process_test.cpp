@@ -14,7 +14,7 @@
 namespace session_buddy::storage {
 namespace {
 
-void bring_up_to_date(const std::string& path, const OpenOptions& options) {
+void migrate_database(const std::string& path, const OpenOptions& options) {
     static_cast<void>(open_database(path, options));
 }
 
@@ -87,7 +87,7 @@ TEST_P(KilledMigration, leaves_the_old_database) {
               std::vector<std::string>{"V1__initial_schema"});
     EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM skill_invocation"), "2");
     EXPECT_EQ(test::query_one(path, "PRAGMA integrity_check"), "ok");
-    bring_up_to_date(path, {});
+    migrate_database(path, {});
     EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM skill_migrations"), "4");
     EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM skill_metrics_cache"), "2");
 }
@@ -112,7 +112,7 @@ TEST(UnfinishedTransaction, of_a_killed_process_is_rolled_back_on_open) {
     });
     ASSERT_TRUE(WIFSIGNALED(status));
     ASSERT_GT(std::filesystem::file_size(path + "-journal"), 0U);
-    bring_up_to_date(path, {});
+    migrate_database(path, {});
     EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM skill_invocation"), "1");
     EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM session_skills"), "1");
     EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM skill_migrations"), "4");

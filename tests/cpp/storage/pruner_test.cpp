@@ -14,6 +14,7 @@
 #include "session_buddy/storage/event_store.hpp"
 #include "session_buddy/storage/hourly_rollup.hpp"
 #include "session_buddy/storage/skills_store.hpp"
+#include "support/manual_clock.hpp"
 #include "support/privileges.hpp"
 
 namespace session_buddy::storage {
@@ -26,17 +27,15 @@ using Rows = std::vector<std::string>;
 
 constexpr std::chrono::milliseconds kTimeout{200};
 
-TimePoint at(const std::string& text) {
-    return parse_timestamp(text).value();
-}
+using test::at;
 
-const TimePoint kCutoff = at("2026-02-01T00:00:00Z");
+const TimePoint kPrunedBefore = at("2026-02-01T00:00:00Z");
 
 class PrunerTest : public FollowerTest {
   protected:
     void SetUp() override { static_cast<void>(open_database(path, {})); }
 
-    PruneResult prune(TimePoint cutoff = kCutoff) const {
+    PruneResult prune(TimePoint cutoff = kPrunedBefore) const {
         Pruner pruner(path, cutoff, kTimeout);
         int steps = 0;
         while (pruner.step(kNow)) {
@@ -137,7 +136,7 @@ TEST_F(PrunerTest, writes_the_hours_of_old_rows_before_deleting_them) {
     insert_row("skill-1", kRecent);
     EXPECT_THAT(series(), IsEmpty());
     {
-        Pruner pruner(path, kCutoff, kTimeout);
+        Pruner pruner(path, kPrunedBefore, kTimeout);
         while (count() == "3001" && pruner.step(kNow)) {
         }
     }
@@ -211,7 +210,7 @@ TEST_F(PrunerTest, a_rollup_with_a_dirty_hour_does_not_count_it_from_the_remaini
 TEST_F(PrunerTest, a_late_row_is_kept_until_its_hour_counts_it) {
     insert_row("a", "2026-01-05T10:00:00Z");
     insert_row("a", kRecent);
-    Pruner pruner(path, kCutoff, kTimeout);
+    Pruner pruner(path, kPrunedBefore, kTimeout);
     while (count() == "2" && pruner.step(kNow)) {
     }
     insert_row("a", "2026-01-05T10:30:00Z");
@@ -340,7 +339,7 @@ TEST_F(PrunerTest, prunes_a_database_of_other_tools_and_of_an_older_version) {
         test::make_theirs(path, version);
         insert_many(500);
         insert_row("skill-1", kRecent);
-        EXPECT_EQ(prunable_rows(path, kCutoff, kTimeout).rows, 500);
+        EXPECT_EQ(prunable_rows(path, kPrunedBefore, kTimeout).rows, 500);
         EXPECT_EQ(prune().rows, 500);
         EXPECT_EQ(test::query_one(path, "SELECT sum(total_invocations) FROM skill_metrics"), "501");
         insert_row("skill-1", kRecent);
@@ -353,7 +352,7 @@ TEST_F(PrunerTest, can_be_stopped_after_any_step_and_restarted) {
     insert_row("skill-1", kRecent);
     std::int64_t deleted = 0;
     for (bool more = true; more;) {
-        Pruner pruner(path, kCutoff, kTimeout);
+        Pruner pruner(path, kPrunedBefore, kTimeout);
         // As many steps as are needed to make progress.
         while (more && pruner.result().rows == 0) {
             more = pruner.step(kNow);
@@ -373,7 +372,7 @@ TEST_F(PrunerTest, can_be_stopped_after_any_step_and_restarted) {
 TEST_F(PrunerTest, a_stop_while_it_completes_the_hours_deletes_nothing_and_the_next_one_continues) {
     insert_many(5000);
     int asked = 0;
-    EXPECT_TRUE(Pruner(path, kCutoff, kTimeout).step(kNow, [&] { return ++asked == 3; }));
+    EXPECT_TRUE(Pruner(path, kPrunedBefore, kTimeout).step(kNow, [&] { return ++asked == 3; }));
     EXPECT_EQ(asked, 3) << "reads no row after the stop";
     EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM skill_invocation"), "5000");
     EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM skill_time_series"), "0");
@@ -389,7 +388,7 @@ TEST_F(PrunerTest, a_process_that_is_killed_leaves_a_sound_database) {
         const pid_t child = ::fork();
         if (child == 0) {
             try {
-                Pruner pruner(path, kCutoff, kTimeout);
+                Pruner pruner(path, kPrunedBefore, kTimeout);
                 while (pruner.step(kNow)) {
                 }
             } catch (const std::exception& error) {
@@ -428,15 +427,15 @@ TEST_F(PrunerTest, the_log_does_not_grow_with_the_number_of_deleted_rows) {
 TEST_F(PrunerTest, counting_agrees_with_pruning_and_writes_nothing) {
     insert_many(1000, "2026-01-31T15:00:00Z");
     const auto files = dir.contents();
-    const PrunableRows found = prunable_rows(path, kCutoff, kTimeout);
+    const PrunableRows found = prunable_rows(path, kPrunedBefore, kTimeout);
     EXPECT_TRUE(dir.contents() == files);
     EXPECT_EQ(found.rows, 540);
     const PruneResult result = prune();
     EXPECT_EQ(result.rows, found.rows);
     EXPECT_EQ(result.from, found.from);
     EXPECT_EQ(result.to, found.to);
-    EXPECT_EQ(prunable_rows(path, kCutoff, kTimeout).rows, 0);
-    EXPECT_FALSE(prunable_rows(path, kCutoff, kTimeout).from.has_value());
+    EXPECT_EQ(prunable_rows(path, kPrunedBefore, kTimeout).rows, 0);
+    EXPECT_FALSE(prunable_rows(path, kPrunedBefore, kTimeout).from.has_value());
 }
 
 TEST_F(PrunerTest, reports_why_it_cannot_prune) {
@@ -453,13 +452,13 @@ TEST_F(PrunerTest, reports_why_it_cannot_prune) {
     EXPECT_EQ(count(), "10");
     path = dir.file("none.db");
     EXPECT_EQ(prune_error().code(), StorageErrc::missing);
-    EXPECT_THROW(static_cast<void>(prunable_rows(path, kCutoff, kTimeout)), StorageError);
+    EXPECT_THROW(static_cast<void>(prunable_rows(path, kPrunedBefore, kTimeout)), StorageError);
     EXPECT_FALSE(std::filesystem::exists(path));
 }
 
 TEST_F(PrunerTest, stops_when_the_database_was_replaced) {
     insert_many(2000);
-    Pruner pruner(path, kCutoff, kTimeout);
+    Pruner pruner(path, kPrunedBefore, kTimeout);
     while (pruner.result().rows == 0 && pruner.step(kNow)) {
     }
     remove_database();
@@ -502,7 +501,7 @@ TEST_F(PrunedFollower, is_not_disturbed_by_any_single_step) {
     insert_row("skill-1", kRecent);
     start();
     static_cast<void>(poll());
-    Pruner pruner(path, kCutoff, kTimeout);
+    Pruner pruner(path, kPrunedBefore, kTimeout);
     while (pruner.step(kNow)) {
         const Batch batch = poll();
         ASSERT_FALSE(batch.rebuilt);

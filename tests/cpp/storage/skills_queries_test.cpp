@@ -7,8 +7,8 @@
 #include <filesystem>
 #include <thread>
 
-#include "session_buddy/core/timestamp.hpp"
 #include "session_buddy/storage/skills_store.hpp"
+#include "support/manual_clock.hpp"
 #include "support/temp_database.hpp"
 
 namespace session_buddy::storage {
@@ -46,9 +46,7 @@ class Queries : public testing::Test {
     }
 };
 
-TimePoint at(const char* text) {
-    return parse_timestamp(text).value();
-}
+using test::at;
 
 TEST_F(Queries, returns_every_column) {
     InvocationRecord record{.skill_name = "a",

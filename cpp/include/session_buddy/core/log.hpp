@@ -46,8 +46,7 @@ void emit(Level level, std::string_view logger, std::string_view message) noexce
     return static_cast<int>(level) >= detail::current_level.load(std::memory_order_relaxed);
 }
 
-/// A named logger: `constexpr log::Logger kLogger{"session_buddy.server"};`, then
-/// `kLogger.info("listening on {}", port)`.
+/// A named logger, such as kServer: `log::kServer.info("listening on {}", port)`.
 class Logger {
   public:
     explicit constexpr Logger(std::string_view name) : name_(name) {}
@@ -85,5 +84,21 @@ class Logger {
 
     std::string_view name_;
 };
+
+// All loggers. Their names are those of Python's logging: "session_buddy.server" is the parent of the following four.
+inline constexpr Logger kAuth{"session_buddy.auth"};
+inline constexpr Logger kCollector{"session_buddy.collector"};
+inline constexpr Logger kHistory{"session_buddy.history"};
+inline constexpr Logger kHook{"session_buddy.hook"};
+inline constexpr Logger kIntake{"session_buddy.intake"};
+inline constexpr Logger kQueries{"session_buddy.queries"};
+inline constexpr Logger kRetention{"session_buddy.retention"};
+inline constexpr Logger kServer{"session_buddy.server"};
+inline constexpr Logger kServerAuth{"session_buddy.server.auth"};
+inline constexpr Logger kServerHttp{"session_buddy.server.http"};
+inline constexpr Logger kServerSession{"session_buddy.server.session"};
+inline constexpr Logger kServerTls{"session_buddy.server.tls"};
+inline constexpr Logger kSpool{"session_buddy.spool"};
+inline constexpr Logger kStorage{"session_buddy.storage"};
 
 }  // namespace session_buddy::log
