@@ -223,13 +223,15 @@ lint-shell: $(STAMPS)/lint-tools
 TIDIED := $(CPP_UNITS:%=build/tidy/%.ok)
 .PHONY: lint-cpp
 lint-cpp: $(STAMPS)/installed $(STAMPS)/lint-tools
+	@cmake -S . -B build/lint -G Ninja -DSESSION_BUDDY_UNITY_BUILD=OFF -DSESSION_BUDDY_BUILD_PYTHON=ON \
+	    -DPython_EXECUTABLE="$$(command -v python)" -Dpybind11_DIR="$$(python -m pybind11 --cmakedir)" > build/lint.log || { cat build/lint.log; exit 1; }
 	@$(MAKE) -k -j $(JOBS) $(TIDIED)
 	@echo "clang-tidy: $(words $(TIDIED)) files clean"
 
 build/tidy/%.ok: % $(CPP_HEADERS) .clang-tidy
 	@mkdir -p $(@D)
 	@echo "clang-tidy $<"
-	@clang-tidy -p $(RELEASE) --quiet $< 2> $@.log || { cat $@.log; exit 1; }
+	@clang-tidy -p build/lint --quiet $< 2> $@.log || { cat $@.log; exit 1; }
 	@touch $@
 
 .PHONY: clean
