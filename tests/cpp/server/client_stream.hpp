@@ -11,7 +11,9 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <type_traits>
 #include <utility>
 #include <variant>
 
@@ -49,34 +51,67 @@ class ClientStream {
     /// Closes immediately, without close_notify. Every pending operation completes with an error.
     void close() { tcp().close(); }
 
+    // Handlers are passed on in one type. Otherwise each operation of Beast would compile the streams below again,
+    // which took half a minute.
+    using Done = std::function<void(const error_code&, std::size_t)>;
+
     template <typename Buffers, typename Handler>
     void async_read_some(const Buffers& buffers, Handler&& handler) {
-        std::visit([&](auto& layer) { layer.async_read_some(buffers, std::forward<Handler>(handler)); }, layer_);
+        read_some(first_of<net::mutable_buffer>(buffers), erased(std::forward<Handler>(handler)));
     }
 
     template <typename Buffers, typename Handler>
     void async_write_some(const Buffers& buffers, Handler&& handler) {
-        std::visit([&](auto& layer) { layer.async_write_some(buffers, std::forward<Handler>(handler)); }, layer_);
+        write_some(first_of<net::const_buffer>(buffers), erased(std::forward<Handler>(handler)));
     }
 
     /// Lingering close: shuts down the sending side and closes once the peer has closed its side; until then its data
     /// is discarded. Closing while the peer still sends would reset the connection and could lose our last bytes. The
     /// caller sets the time limit. No error if the peer closed gracefully, too.
-    template <typename Handler>
-    void async_graceful_close(Handler handler) {
-        net::async_compose<Handler, void(error_code)>(GracefulClose{*this}, handler, get_executor());
+    void async_graceful_close(std::function<void(const error_code&)> done) {
+        net::async_compose<std::function<void(const error_code&)>, void(error_code)>(GracefulClose{*this}, done,
+                                                                                     get_executor());
     }
 
     /// Called by Beast's WebSocket after the closing handshake or a protocol error. Beast's default for sockets
     /// discards input once and may then reset the connection.
     template <typename Handler>
     friend void async_teardown(beast::role_type /*role*/, ClientStream& stream, Handler&& handler) {
-        stream.async_graceful_close(std::forward<Handler>(handler));
+        stream.async_graceful_close(
+            [shared = share(std::forward<Handler>(handler))](const error_code& error) { std::move (*shared)(error); });
     }
     /// Called by Beast to abort a connection.
     friend void beast_close_socket(ClientStream& stream) { stream.close(); }
 
   private:
+    // std::function requires what can be copied.
+    template <typename Handler>
+    static auto share(Handler&& handler) {
+        return std::make_shared<std::decay_t<Handler>>(std::forward<Handler>(handler));
+    }
+    template <typename Handler>
+    static Done erased(Handler&& handler) {
+        return [shared = share(std::forward<Handler>(handler))](const error_code& error, std::size_t bytes) {
+            std::move (*shared)(error, bytes);
+        };
+    }
+    /// The first one that is not empty: to transfer a part is what these operations may do.
+    template <typename Buffer, typename Buffers>
+    static Buffer first_of(const Buffers& buffers) {
+        for (auto buffer = net::buffer_sequence_begin(buffers); buffer != net::buffer_sequence_end(buffers); ++buffer) {
+            if (Buffer(*buffer).size() > 0) {
+                return *buffer;
+            }
+        }
+        return {};
+    }
+    void read_some(net::mutable_buffer buffer, Done done) {
+        std::visit([&](auto& layer) { layer.async_read_some(buffer, std::move(done)); }, layer_);
+    }
+    void write_some(net::const_buffer buffer, Done done) {
+        std::visit([&](auto& layer) { layer.async_write_some(buffer, std::move(done)); }, layer_);
+    }
+
     static constexpr std::size_t kDiscardChunkBytes = 4096;  // per read
 
     struct GracefulClose {

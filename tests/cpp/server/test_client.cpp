@@ -39,20 +39,27 @@ void run_until(net::io_context& io, const char* what, const std::function<bool()
     }
 }
 
-// Starts an asynchronous operation and waits for its completion.
-template <typename Start>
-error_code complete(net::io_context& io, const char* what, Start start) {
-    struct Outcome {
+/// The handler of every operation: one type, as for ClientStream.
+struct Completion {
+    struct State {
         bool done = false;
         error_code error;
+        std::size_t bytes = 0;
     };
-    const auto outcome = std::make_shared<Outcome>();  // outlives an abandoned wait
-    start([outcome](const error_code& error, auto&&...) {
-        outcome->done = true;
-        outcome->error = error;
-    });
-    run_until(io, what, [&] { return outcome->done; });
-    return outcome->error;
+    std::shared_ptr<State> state = std::make_shared<State>();  // outlives an abandoned wait
+    void operator()(const error_code& error, std::size_t bytes = 0) const { *state = {true, error, bytes}; }
+};
+
+// Starts an asynchronous operation and waits for its completion.
+template <typename Start>
+error_code complete(net::io_context& io, const char* what, Start start, std::size_t* bytes = nullptr) {
+    const Completion completion;
+    start(completion);
+    run_until(io, what, [&] { return completion.state->done; });
+    if (bytes != nullptr) {
+        *bytes = completion.state->bytes;
+    }
+    return completion.state->error;
 }
 
 beast::tcp_stream connect(net::io_context& io, const std::string& host, std::uint16_t port, int receive_buffer) {
@@ -88,8 +95,8 @@ ClientStream open_stream(net::io_context& io, const std::string& host, std::uint
         SSL_CTX_use_PrivateKey(native, options->certificate->key());
     }
     ClientStream::Tls tls(std::move(plain), context);
-    const auto error = complete(io, "the TLS handshake", [&](auto handler) {
-        tls.async_handshake(ClientStream::Tls::client, std::move(handler));
+    const auto error = complete(io, "the TLS handshake", [&](const Completion& handler) {
+        tls.async_handshake(ClientStream::Tls::client, handler);
     });
     if (error) {
         throw std::runtime_error("TLS handshake failed: " + error.message());
@@ -159,8 +166,8 @@ TestClient::TestClient(std::uint16_t port, const ClientOptions& options)
             impl.pongs.emplace_back(payload);
         }
     });
-    const auto error = complete(impl.io, "the handshake", [&](auto handler) {
-        impl.stream.async_handshake("localhost", options.target, std::move(handler));
+    const auto error = complete(impl.io, "the handshake", [&](const Completion& handler) {
+        impl.stream.async_handshake("localhost", options.target, handler);
     });
     if (error) {
         throw std::runtime_error("handshake refused: " + error.message());
@@ -214,7 +221,7 @@ unsigned TestClient::read_close() {
 
 std::string TestClient::ping(const std::string& payload) {
     complete(impl_->io, "a ping",
-             [&](auto handler) { impl_->stream.async_ping({payload.data(), payload.size()}, std::move(handler)); });
+             [&](const Completion& handler) { impl_->stream.async_ping({payload.data(), payload.size()}, handler); });
     run_until(impl_->io, "a pong", [this] { return !impl_->pongs.empty(); });
     auto pong = std::move(impl_->pongs.front());
     impl_->pongs.pop_front();
@@ -228,7 +235,7 @@ void TestClient::wait_for_pings(std::size_t count) {
 
 void TestClient::close() {
     complete(impl_->io, "closing",
-             [&](auto handler) { impl_->stream.async_close(websocket::close_code::normal, std::move(handler)); });
+             [&](const Completion& handler) { impl_->stream.async_close(websocket::close_code::normal, handler); });
 }
 
 std::string TestClient::tls_version() const {
@@ -259,14 +266,14 @@ RawConnection::~RawConnection() = default;
 
 bool RawConnection::send(const std::string& bytes) {
     return !complete(impl_->io, "sending",
-                     [&](auto handler) { net::async_write(impl_->socket, net::buffer(bytes), std::move(handler)); });
+                     [&](const Completion& handler) { net::async_write(impl_->socket, net::buffer(bytes), handler); });
 }
 
 HttpResponse RawConnection::read_http(bool head) {
     http_ns::response_parser<http_ns::string_body> parser;
     parser.skip(head);
-    const auto error = complete(impl_->io, "an HTTP answer", [&](auto handler) {
-        http_ns::async_read(impl_->socket, impl_->buffer, parser, std::move(handler));
+    const auto error = complete(impl_->io, "an HTTP answer", [&](const Completion& handler) {
+        http_ns::async_read(impl_->socket, impl_->buffer, parser, handler);
     });
     if (error) {
         throw std::runtime_error("no HTTP answer: " + error.message());
@@ -288,13 +295,9 @@ std::string RawConnection::read_to_end() {
     std::string piece(65536, '\0');
     while (true) {
         std::size_t count = 0;
-        const auto error = complete(impl_->io, "the end of the connection", [&](auto handler) {
-            impl_->socket.async_read_some(net::buffer(piece),
-                                          [&count, handler](const error_code& result, std::size_t bytes) mutable {
-                                              count = bytes;
-                                              handler(result);
-                                          });
-        });
+        const auto error = complete(
+            impl_->io, "the end of the connection",
+            [&](const Completion& handler) { impl_->socket.async_read_some(net::buffer(piece), handler); }, &count);
         if (error == net::ssl::error::stream_truncated) {
             throw std::runtime_error("the connection ended without close_notify");
         }
