@@ -51,7 +51,7 @@ std::string to_text(std::string_view name, py::handle value) {
         PyErr_Clear();
         throw py::value_error(fmt::format("{} must be valid UTF-8", name));
     }
-    return std::string(text, static_cast<std::size_t>(size));
+    return {text, static_cast<std::size_t>(size)};
 }
 
 }  // namespace session_buddy::bindings

@@ -28,7 +28,6 @@ std::optional<TimePoint> to_moment(const Micros& micros) {
 }
 
 using storage::HourlyAggregate;
-using storage::InvocationRecord;
 using storage::PhaseEffectiveness;
 using storage::SessionSummary;
 using storage::StoredInvocation;

@@ -136,7 +136,8 @@ void read(const py::dict& fields, const char* name, std::optional<Bytes>& into) 
         if (!py::isinstance<py::bytes>(*value)) {
             wrong_type(name, "bytes", *value);
         }
-        const std::string_view view = py::reinterpret_borrow<py::bytes>(*value);
+        const auto bytes = py::reinterpret_borrow<py::bytes>(*value);
+        const std::string_view view = bytes;
         into.emplace(view.begin(), view.end());
     }
 }

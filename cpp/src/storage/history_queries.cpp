@@ -190,9 +190,9 @@ struct HistoryQueries::Impl {
     }
 };
 
-HistoryQueries::HistoryQueries(std::string path, std::chrono::milliseconds busy_timeout,
+HistoryQueries::HistoryQueries(const std::string& path, std::chrono::milliseconds busy_timeout,
                                std::function<bool()> is_cancelled)
-    : impl_(std::make_unique<Impl>(std::move(path), busy_timeout, std::move(is_cancelled))) {}
+    : impl_(std::make_unique<Impl>(path, busy_timeout, std::move(is_cancelled))) {}
 
 HistoryQueries::~HistoryQueries() = default;
 

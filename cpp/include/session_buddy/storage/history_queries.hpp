@@ -46,7 +46,7 @@ struct EpisodeFilter {
 /// `is_cancelled`, which is polled during a query, returns true.
 class HistoryQueries {
   public:
-    HistoryQueries(std::string path, std::chrono::milliseconds busy_timeout, std::function<bool()> is_cancelled);
+    HistoryQueries(const std::string& path, std::chrono::milliseconds busy_timeout, std::function<bool()> is_cancelled);
     ~HistoryQueries();
     HistoryQueries(const HistoryQueries&) = delete;
     HistoryQueries& operator=(const HistoryQueries&) = delete;
