@@ -371,8 +371,10 @@ class Link:
     def _retry_delay(self, lost: ConnectionLostError) -> float:
         """Seconds until the next attempt. Raises ConnectionFailedError after the last one."""
         settings = self._settings
-        allowed = settings.max_attempts if self._was_connected else settings.first_attempts
-        failed = self._backoff.failed
+        if self._was_connected:
+            allowed, failed = settings.max_attempts, self._backoff.failed
+        else:  # the first attempt counts, too
+            allowed, failed = settings.first_attempts, self._backoff.failed + 1
         if allowed is not None and failed >= allowed:
             times = f" after {failed} attempts" if failed > 1 else ""
             raise ConnectionFailedError(f"no connection{times}: {lost}") from lost

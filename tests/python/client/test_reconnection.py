@@ -315,8 +315,15 @@ async def test_retry_delays_back_off_with_jitter_up_to_their_limit() -> None:
         waits.append([change.retry_in for change in changes if change.retry_in is not None])
     assert len({tuple(one) for one in waits}) == 3
     for one in waits:
-        assert len(one) == 8
+        assert len(one) == 7
         assert all(0 <= wait <= min(0.02, 0.001 * 2**number) for number, wait in enumerate(one))
+
+
+async def test_a_first_connection_with_one_attempt_is_not_attempted_again() -> None:
+    changes: list[StateChange] = []
+    with pytest.raises(ConnectionFailedError, match=r"^no connection: "):
+        await connect(f"127.0.0.1:{free_port()}", first_attempts=1, on_state=changes.append).__aenter__()
+    assert not [change for change in changes if change.retry_in is not None]
 
 
 @pytest.mark.parametrize("code", [1001, 1011, 1012, 1013, 3000])
