@@ -30,9 +30,11 @@ struct Invocation {
     std::string skill_name;
     TimePoint invoked_at;
     std::string session_id;
-    bool completed = false;
+    bool completed = false;                    ///< true if the outcome is unknown, as other programs count it
     std::optional<double> duration_seconds{};  ///< finite and not negative
-    std::string error_type;                    ///< empty if the row has none
+    std::string error_type{};                  ///< empty if the row has none
+    bool outcome_is_unknown = false;
+    bool duration_is_bound = false;  ///< the duration is an upper bound: it may include a wait (core/evidence.hpp)
 };
 
 }  // namespace session_buddy

@@ -13,7 +13,8 @@ namespace session_buddy {
 struct PhaseCount {
     std::optional<std::string> workflow_phase{};
     std::int64_t invocation_count = 0;
-    std::int64_t completed_count = 0;
+    std::int64_t completed_count = 0;              ///< those with an unknown outcome included
+    std::int64_t unknown_count = 0;                ///< of completed_count
     std::optional<double> avg_duration_seconds{};  ///< of completed invocations with a duration
 };
 

@@ -24,10 +24,16 @@ namespace session_buddy {
 /// Metrics of one skill over the sliding window.
 struct WindowMetrics {
     std::int64_t invocation_count = 0;
-    std::int64_t completed_count = 0;
-    double avg_duration_seconds = 0.0;  ///< mean over completed invocations with a duration; 0 if none has one
-    TimePoint last_invocation_at;       ///< meaningful only if invocation_count > 0
-    std::int64_t timed_count = 0;       ///< completed invocations with a duration
+    std::int64_t completed_count = 0;  ///< those with an unknown outcome included
+    /// Mean over completed invocations with a measured duration; where none has one, with a duration; else 0.
+    double avg_duration_seconds = 0.0;
+    TimePoint last_invocation_at;     ///< meaningful only if invocation_count > 0
+    std::int64_t timed_count = 0;     ///< completed invocations with a duration
+    std::int64_t unknown_count = 0;   ///< of completed_count: with an unknown outcome
+    std::int64_t measured_count = 0;  ///< of timed_count: with a duration that is no upper bound
+    /// Quantiles of the durations behind the mean, estimated; nullopt if there is none.
+    std::optional<double> p50_duration_seconds{};
+    std::optional<double> p95_duration_seconds{};
 
     bool operator==(const WindowMetrics&) const = default;
 };
@@ -35,9 +41,10 @@ struct WindowMetrics {
 /// Lifetime metrics of one skill, as stored in `skill_metrics`.
 struct LifetimeMetrics {
     std::int64_t total_invocations = 0;
-    std::int64_t completed_invocations = 0;
+    std::int64_t completed_invocations = 0;       ///< those with an unknown outcome included
     double avg_duration_seconds = 0.0;            ///< 0 if the table has NULL
     std::optional<TimePoint> last_invocation_at;  ///< nullopt if the table's value cannot be parsed
+    std::int64_t unknown_invocations = 0;         ///< of completed_invocations: with an unknown outcome
 
     /// completed / total, 0 to 1; 0 without invocations.
     [[nodiscard]] double completion_rate() const {
@@ -125,8 +132,9 @@ struct SessionMetrics {
     TimePoint first_activity_at;
     TimePoint last_activity_at;
     std::int64_t invocations = 0;
-    std::int64_t completed = 0;
+    std::int64_t completed = 0;  ///< those with an unknown outcome included
     std::int64_t distinct_skills = 0;
+    std::int64_t unknown = 0;  ///< of `completed`
 
     bool operator==(const SessionMetrics&) const = default;
 };
@@ -137,8 +145,9 @@ inline constexpr std::array kDurationBounds{0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0,
 /// All-time counts of one workflow phase of one skill.
 struct PhaseTotals {
     std::string workflow_phase;
-    std::int64_t completed = 0;
+    std::int64_t completed = 0;  ///< with a known outcome
     std::int64_t failed = 0;
+    std::int64_t unknown = 0;
     /// Histogram of the durations of completed invocations.
     std::array<std::int64_t, kDurationBounds.size() + 1> durations{};
     double duration_seconds = 0.0;  ///< sum of those durations
