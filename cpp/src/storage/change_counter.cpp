@@ -14,9 +14,9 @@ namespace {
 // NOLINTBEGIN(cppcoreguidelines-macro-usage): literals can be joined only by the preprocessor
 #define SESSION_BUDDY_COUNTER "'session_buddy_changes'"
 // A random step, so that a restored copy that is changed again does not reach a number that was seen before.
-#define SESSION_BUDDY_COUNT_CHANGE                                                                                  \
-    " BEGIN UPDATE sqlite_sequence SET seq = seq + 1 + abs(random() % 1000000) WHERE name = " SESSION_BUDDY_COUNTER \
-    "; END"
+#define SESSION_BUDDY_INCREMENT \
+    "UPDATE sqlite_sequence SET seq = seq + 1 + abs(random() % 1000000) WHERE name = " SESSION_BUDDY_COUNTER
+#define SESSION_BUDDY_COUNT_CHANGE " BEGIN " SESSION_BUDDY_INCREMENT "; END"
 // NOLINTEND(cppcoreguidelines-macro-usage)
 
 }  // namespace
@@ -66,6 +66,12 @@ void install_change_counter(SQLite::Database& database) {
     sql::Statement(database, "INSERT INTO sqlite_sequence (name, seq) VALUES (" SESSION_BUDDY_COUNTER ", ?1)")
         .with(begin)
         .run();
+}
+
+void count_change(SQLite::Database& database) {
+    if (sql::has_table(database, "sqlite_sequence")) {
+        database.exec(SESSION_BUDDY_INCREMENT);
+    }
 }
 
 ChangeCounterReader::ChangeCounterReader(SQLite::Database& database)

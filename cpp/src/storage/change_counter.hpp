@@ -25,6 +25,10 @@ extern const std::array<ChangeTrigger, 3> kChangeTriggers;
 /// SQLite::Exception.
 void install_change_counter(SQLite::Database& database);
 
+/// Counts a change to rows that exists only in a side table, such as a mark that was added or removed. Does nothing if
+/// there is no counter. Must be called in the transaction of the change. Throws SQLite::Exception.
+void count_change(SQLite::Database& database);
+
 /// Reads the counter on one connection. All members may throw SQLite::Exception.
 class ChangeCounterReader {
   public:

@@ -16,6 +16,7 @@
 #include "file_state.hpp"
 #include "inspection.hpp"
 #include "lifetimes.hpp"
+#include "marks.hpp"
 #include "prune_state.hpp"
 #include "row_reader.hpp"
 #include "session_buddy/core/log.hpp"
@@ -86,6 +87,7 @@ struct FollowerStatements {
                                      kInvocationColumns)),
           pruning(database),
           changes(database),
+          marks(database),
           lifetimes(database) {}
 
     sql::Statement data_version;
@@ -96,6 +98,7 @@ struct FollowerStatements {
     sql::Statement rows;
     PruneStateReader pruning;
     ChangeCounterReader changes;
+    MarkReader marks;
     LifetimeReader lifetimes;
 };
 
@@ -403,6 +406,7 @@ struct Follower::Impl {
     /// Reads the remaining rows of a rebuild, then new rows, at most max_rows in total.
     void read_rows(Position& next, Batch& batch) {
         std::int64_t budget = options.max_rows;
+        statements->marks.restart();
         batch.rows.reserve(static_cast<std::size_t>(std::min(budget, rows_in(next.ranges))));
         while (!next.ranges.empty() && budget > 0) {
             IdRange& range = next.ranges.front();
@@ -460,6 +464,7 @@ struct Follower::Impl {
                 ++batch.skipped_rows;
                 report_skipped(last);
             } else if (cutoff == nullptr || row->invoked_at >= *cutoff) {
+                statements->marks.add_to(*row);
                 batch.rows.push_back(std::move(*row));
             }
         }
