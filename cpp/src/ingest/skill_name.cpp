@@ -338,6 +338,29 @@ std::string to_skill_name(std::string_view text, std::string_view fallback) {
     return name.empty() ? std::string(fallback) : name;
 }
 
+bool ToolReading::needs_output(bool is_error) const {
+    return is_error ? !tools.empty() : std::ranges::any_of(tools, &KnownTool::is_masked);
+}
+
+ToolConclusion ToolReading::conclude(bool is_error, std::string_view /*output*/) const {
+    return {.skill_name = skill_name,
+            .name_basis = name_basis,
+            .outcome = is_error ? Outcome::failed : Outcome::completed,
+            .is_masked = !tools.empty() && tools.front().is_masked};
+}
+
+std::string_view mcp_server(std::string_view skill_name) {
+    constexpr std::string_view kPrefix = "mcp__";
+    constexpr std::string_view kSeparator = "__";
+    if (!skill_name.starts_with(kPrefix)) {
+        return {};
+    }
+    skill_name.remove_prefix(kPrefix.size());
+    const std::size_t end = skill_name.find(kSeparator);
+    return end == std::string_view::npos || end + kSeparator.size() == skill_name.size() ? std::string_view{}
+                                                                                         : skill_name.substr(0, end);
+}
+
 SkillNamer::SkillNamer(std::span<const ToolRule> extra) {
     const std::span<const ToolRule> built_in = default_tool_rules();
     rules_.reserve(extra.size() + built_in.size());
@@ -357,6 +380,14 @@ void SkillNamer::add(const ToolRule& rule) {
                           .skill = to_skill_name(rule.skill, kUnknownCommand),
                           .preparation = rule.preparation});
     }
+}
+
+ToolReading SkillNamer::read(std::string_view tool_name, const nlohmann::json& input) const {
+    ToolReading reading{.skill_name = for_tool(tool_name, input)};
+    if (tool_name == "Bash" && reading.skill_name != kUnknownCommand) {
+        reading.name_basis = NameBasis::command;
+    }
+    return reading;
 }
 
 std::string SkillNamer::for_tool(std::string_view tool_name, const nlohmann::json& input) const {

@@ -213,6 +213,14 @@ TEST(SkillNamer, typed_commands_lose_their_slash) {
     EXPECT_EQ(SkillNamer::for_typed_command("/"), "unknown");
 }
 
+TEST(McpServer, is_the_part_between_the_prefix_and_the_tool) {
+    EXPECT_EQ(mcp_server("mcp__github__create_issue"), "github");
+    EXPECT_EQ(mcp_server("mcp__claude_ai_Gmail__search__all"), "claude_ai_Gmail");
+    for (const char* name : {"", "Read", "mcp__", "mcp__github", "mcp__github__", "mcp____tool", "github__create"}) {
+        EXPECT_EQ(mcp_server(name), "") << name;
+    }
+}
+
 TEST(SkillNamer, every_rule_of_the_table_names_its_own_command) {
     std::set<std::string> commands;
     for (const ToolRule& rule : default_tool_rules()) {

@@ -4,11 +4,13 @@
 
 #include <array>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "session_buddy/core/evidence.hpp"
 #include "session_buddy/core/tool_rule.hpp"
 
 namespace session_buddy::ingest {
@@ -27,12 +29,58 @@ inline constexpr std::string_view kUnknownCommand = "Bash";
 /// The fields of a tool's input that its name may depend on.
 inline constexpr std::array<std::string_view, 4> kNamingFields{"skill", "skill_name", "command", "subagent_type"};
 
+/// One of the known developer tools that a shell command runs.
+struct KnownTool {
+    std::string skill_name;
+    /// The command may succeed although this tool failed: "pytest | tail", "pytest || true", "pytest; ls".
+    bool is_masked = false;
+    /// If the command fails, this tool may be the reason. False for "pytest | grep x": the status is that of grep.
+    bool may_cause_failure = true;
+    /// Counts only if the command runs no other known tool.
+    bool is_preparation = false;
+};
+
+/// What the end of a tool use says about its invocation.
+struct ToolConclusion {
+    std::string skill_name;
+    NameBasis name_basis = NameBasis::none;
+    /// To be claimed as the outcome of the call: completed or failed. With `is_masked`, completed only means that the
+    /// call ended; this is also the case of a command that failed for another reason than the tool.
+    Outcome outcome = Outcome::completed;
+    bool is_masked = false;            ///< Evidence::is_masked
+    std::optional<Outcome> verdict{};  ///< what the output of the tool shows; never `unknown`
+};
+
+/// What the input of a tool use says about its invocation. Small, to be kept until the use has ended; it holds only
+/// names, nothing private.
+struct ToolReading {
+    std::string skill_name;
+    NameBasis name_basis = NameBasis::tool;
+    /// The known tools of a shell command, in order of execution. Empty if the exit status of the command is that of
+    /// the tool it is named after.
+    std::vector<KnownTool> tools{};
+
+    /// Whether conclude() needs the output. Most uses do not.
+    [[nodiscard]] bool needs_output(bool is_error) const;
+    /// For a call that ended by itself. `is_error`: with an error of the class exit_code. After any other error (the
+    /// call was rejected, interrupted or timed out) the reading holds as it is, and the outcome is `failed`.
+    /// `output`: at least the last kMaxVerdictBytes (ingest/output_verdict.hpp) of what the command printed, standard
+    /// error included; it is only looked at.
+    [[nodiscard]] ToolConclusion conclude(bool is_error, std::string_view output) const;
+};
+
+/// "mcp__server__tool" → "server"; empty if it is not the name of an MCP tool.
+[[nodiscard]] std::string_view mcp_server(std::string_view skill_name);
+
 /// Immutable after construction: safe to share between threads.
 class SkillNamer {
   public:
     /// `extra` rules are added to the built-in ones and take precedence over a built-in rule with the same number of
     /// words.
     explicit SkillNamer(std::span<const ToolRule> extra = {});
+
+    /// Reads the input of a tool use: named as by for_tool().
+    [[nodiscard]] ToolReading read(std::string_view tool_name, const nlohmann::json& input) const;
 
     /// `input` is the tool's input object; any other value (null, a string) counts as empty.
     ///   Skill → `skill`, else `skill_name`, else `command`, without a leading slash
