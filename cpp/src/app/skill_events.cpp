@@ -66,6 +66,7 @@ storage::SkillEvent to_skill_event(ingest::HookEvent event, TimePoint at) {
 
 storage::SkillEvent to_skill_event(ingest::ReportedInvocation invocation, TimePoint now) {
     storage::SkillEvent stored;
+    stored.kind = Kind::invocation;
     stored.key = std::move(invocation.key);
     stored.at = start_time(now, invocation.duration_seconds.value_or(0.0));
     stored.record.skill_name = std::move(invocation.skill_name);

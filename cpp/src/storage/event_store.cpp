@@ -113,6 +113,21 @@ std::vector<OpenInvocation> read_open_invocations(sql::Statement& query) {
     return open;
 }
 
+/// The event as one without evidence.
+SkillEvent without_evidence(SkillEvent event) {
+    if (event.kind != Kind::use) {
+        return event;
+    }
+    Resolution resolved = resolve(event.evidence, event.at);
+    event.at = resolved.invoked_at;
+    event.kind = event.key.empty() || event.evidence.is_settled() ? Kind::invocation : Kind::started;
+    event.record.invoked_at = format_precise_timestamp(resolved.invoked_at);
+    event.record.completed = resolved.outcome != Outcome::failed;
+    event.record.duration_seconds = resolved.duration_seconds;
+    event.record.error_type = resolved.error_type.empty() ? std::nullopt : std::optional(resolved.error_type);
+    return event;
+}
+
 bool needs_key(Kind kind) {
     return kind == Kind::command || kind == Kind::started || kind == Kind::finished;
 }
@@ -349,6 +364,7 @@ struct EventStore::Impl {
 
     void ingest_one(const SkillEvent& event, InvocationRecord& record, Source source, std::vector<Result>& results) {
         switch (event.kind) {
+            case Kind::use:
             case Kind::invocation:
                 break;  // see ingest_invocations
             case Kind::command:
@@ -370,9 +386,13 @@ struct EventStore::Impl {
     }
 };
 
-std::vector<EventStore::Result> EventStore::Impl::ingest(std::span<const SkillEvent> events, Source source,
+std::vector<EventStore::Result> EventStore::Impl::ingest(std::span<const SkillEvent> given, Source source,
                                                          std::span<const TranscriptOffset> offsets,
                                                          steady_clock::duration max_lock) {
+    std::vector<SkillEvent> converted;
+    converted.reserve(given.size());
+    std::ranges::transform(given, std::back_inserter(converted), without_evidence);
+    const std::span<const SkillEvent> events = converted;
     const std::scoped_lock lock(mutex);
     connection.require_not_closed();
     std::vector<InvocationRecord> records = records_of(events);
@@ -406,7 +426,8 @@ EventStore::EventStore(const std::string& path, const OpenOptions& options)
 EventStore::~EventStore() = default;
 
 std::vector<EventStore::Result> EventStore::ingest(std::span<const SkillEvent> events, Source source,
-                                                   std::span<const TranscriptOffset> offsets) {
+                                                   std::span<const TranscriptOffset> offsets,
+                                                   const IngestOptions& /*options*/) {
     return impl_->ingest(events, source, offsets, steady_clock::duration::max());
 }
 

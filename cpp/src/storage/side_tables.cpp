@@ -32,7 +32,7 @@ std::string add_counts(std::string_view table, std::string_view key, const std::
 // NOLINTEND(cppcoreguidelines-macro-usage)
 
 std::vector<SideTable> all_tables() {
-    std::vector<std::string_view> phase_counts{"completed", "failed", "duration_seconds"};
+    std::vector<std::string_view> phase_counts{"completed", "failed", "unknown", "duration_seconds"};
     phase_counts.insert(phase_counts.end(), kBucketColumns.begin(), kBucketColumns.end());
     return {
         {.name = "session_buddy_state",
@@ -46,8 +46,10 @@ std::vector<SideTable> all_tables() {
          .definition = fmt::format("(skill_name TEXT NOT NULL, workflow_phase TEXT NOT NULL,"
                                    " completed INTEGER NOT NULL, failed INTEGER NOT NULL,"
                                    " duration_seconds REAL NOT NULL, {} INTEGER NOT NULL,"
+                                   " unknown INTEGER NOT NULL DEFAULT 0, debt TEXT,"
                                    " PRIMARY KEY (skill_name, workflow_phase)) WITHOUT ROWID",
                                    fmt::join(kBucketColumns, " INTEGER NOT NULL, ")),
+         .added_columns = {{"unknown", "INTEGER NOT NULL DEFAULT 0"}, {"debt", "TEXT"}},
          .on_forget = delete_skill_from("session_buddy_totals"),
          .on_rename = add_counts("session_buddy_totals", "workflow_phase", phase_counts)},
         {.name = "session_buddy_anomaly_totals",
@@ -59,26 +61,52 @@ std::vector<SideTable> all_tables() {
         // Dedup keys. They stay when an invocation is deleted, so that the next import does not bring it back.
         {.name = "session_buddy_source",
          .group = Group::events,
-         .definition = "(key TEXT PRIMARY KEY, invocation_id INTEGER NOT NULL, seen_by INTEGER NOT NULL DEFAULT 4)"
-                       " WITHOUT ROWID",
+         .definition = "(key TEXT PRIMARY KEY, invocation_id INTEGER NOT NULL, seen_by INTEGER NOT NULL DEFAULT 4,"
+                       " evidence BLOB) WITHOUT ROWID",
+         // Without `seen_by`, all rows came from transcripts. Without evidence, an earlier version stored the row.
+         .added_columns = {{"seen_by", "INTEGER NOT NULL DEFAULT 4"}, {"evidence", "BLOB"}},
          .replayed_with = "invocation_id"},
         {.name = "session_buddy_command",
          .group = Group::events,
          .definition = "(session_id TEXT NOT NULL, skill_name TEXT NOT NULL, at_us INTEGER NOT NULL,"
-                       " source INTEGER NOT NULL, invocation_id INTEGER NOT NULL,"
+                       " source INTEGER NOT NULL, invocation_id INTEGER NOT NULL, evidence BLOB,"
                        " PRIMARY KEY (session_id, skill_name, at_us, source, invocation_id)) WITHOUT ROWID",
+         .added_columns = {{"evidence", "BLOB"}},
          .replayed_with = "invocation_id"},
         {.name = "session_buddy_open_use",
          .group = Group::events,
          .definition = "(key TEXT PRIMARY KEY, skill_name TEXT NOT NULL, session_id TEXT NOT NULL,"
-                       " started_us INTEGER NOT NULL) WITHOUT ROWID",
+                       " started_us INTEGER NOT NULL, evidence BLOB) WITHOUT ROWID",
+         .added_columns = {{"evidence", "BLOB"}},
          .on_rename = "UPDATE session_buddy_open_use SET skill_name = ?2 WHERE skill_name = ?1",
          .replayed_with = ""},
+        // See marks.hpp.
+        {.name = "session_buddy_mark",
+         .group = Group::events,
+         .definition = "(invocation_id INTEGER PRIMARY KEY, marks INTEGER NOT NULL)",
+         .on_delete = "DELETE FROM session_buddy_mark WHERE invocation_id = ?1",
+         .replayed_with = "invocation_id"},
+        // How many invocations of a skill ever had an outcome that is unknown now, as skill_metrics counts the others.
+        {.name = "session_buddy_unknown",
+         .group = Group::events,
+         .definition = "(skill_name TEXT PRIMARY KEY, invocations INTEGER NOT NULL) WITHOUT ROWID",
+         .on_forget = delete_skill_from("session_buddy_unknown"),
+         .on_rename = "INSERT INTO session_buddy_unknown (skill_name, invocations)"
+                      " SELECT ?2, invocations FROM session_buddy_unknown WHERE skill_name = ?1"
+                      " ON CONFLICT (skill_name) DO UPDATE SET invocations = invocations + excluded.invocations"},
         // A lost offset only makes its transcript be read again.
         {.name = "session_buddy_transcript",
          .group = Group::events,
          .definition = "(file TEXT PRIMARY KEY, offset INTEGER NOT NULL) WITHOUT ROWID"},
     };
+}
+
+void add_columns(SQLite::Database& database, const SideTable& table) {
+    for (const SideColumn& column : table.added_columns) {
+        if (!sql::has_column(database, table.name, column.name)) {
+            database.exec(fmt::format("ALTER TABLE {} ADD COLUMN {} {}", table.name, column.name, column.definition));
+        }
+    }
 }
 
 }  // namespace
@@ -90,15 +118,11 @@ const std::vector<SideTable>& side_tables() {
 
 void create_side_tables(SQLite::Database& database, Group group) {
     for (const SideTable& table : side_tables()) {
-        if (table.group == group) {
-            database.exec(fmt::format("CREATE TABLE IF NOT EXISTS {} {}", table.name, table.definition));
+        if (table.group != group) {
+            continue;
         }
-    }
-    // Earlier versions had no `seen_by`: their rows all came from transcripts.
-    if (group == Group::events && sql::query_integer(database,
-                                                     "SELECT count(*) FROM pragma_table_info('session_buddy_source')"
-                                                     " WHERE name = 'seen_by'") == 0) {
-        database.exec("ALTER TABLE session_buddy_source ADD COLUMN seen_by INTEGER NOT NULL DEFAULT 4");
+        database.exec(fmt::format("CREATE TABLE IF NOT EXISTS {} {}", table.name, table.definition));
+        add_columns(database, table);
     }
 }
 
@@ -113,6 +137,7 @@ void forget_in_side_tables(SQLite::Database& database, std::string_view skill_na
 void rename_in_side_tables(SQLite::Database& database, std::string_view from, std::string_view to) {
     for (const SideTable& table : side_tables()) {
         if (!table.on_rename.empty() && sql::has_table(database, table.name)) {
+            add_columns(database, table);
             sql::Statement(database, table.on_rename).with(from, to).run();
         }
     }

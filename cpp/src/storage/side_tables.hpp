@@ -15,6 +15,12 @@
 
 namespace session_buddy::storage {
 
+/// A column that an earlier version of a side table lacks.
+struct SideColumn {
+    std::string name;
+    std::string definition;  ///< as in ALTER TABLE … ADD COLUMN
+};
+
 struct SideTable {
     enum class Group : std::uint8_t {
         state,   ///< what the cycle, the rollup, the pruner and the totals remember, by key
@@ -22,10 +28,11 @@ struct SideTable {
         events,  ///< of the event store
     };
     std::string name;
-    Group group;              ///< tables of a group are created together, when one of them is first written
-    std::string definition;   ///< follows the name in CREATE TABLE
-    std::string on_forget{};  ///< SQL for a forgotten skill ?1; empty if its rows stay
-    std::string on_rename{};  ///< SQL for a skill ?1 that is renamed to ?2; on_forget follows it for ?1
+    Group group;             ///< tables of a group are created together, when one of them is first written
+    std::string definition;  ///< follows the name in CREATE TABLE
+    std::vector<SideColumn> added_columns{};  ///< those in `definition` that an existing table may lack
+    std::string on_forget{};                  ///< SQL for a forgotten skill ?1; empty if its rows stay
+    std::string on_rename{};                  ///< SQL for a skill ?1 that is renamed to ?2; on_forget follows it for ?1
     std::string on_delete{};  ///< SQL for a deleted invocation ?1; empty if its rows stay, as dedup keys do
     /// Rows of a lost write-ahead log are inserted again, if the invocation in this column was in that log. The name is
     /// empty if no column names one, and then all rows are inserted; nullopt if none are.
@@ -34,8 +41,8 @@ struct SideTable {
 
 [[nodiscard]] const std::vector<SideTable>& side_tables();
 
-/// Creates the missing tables of a group. Must be called in a write transaction. Like all functions here, may throw
-/// SQLite::Exception.
+/// Creates the missing tables and columns of a group. Must be called in a write transaction. Like all functions here,
+/// may throw SQLite::Exception.
 void create_side_tables(SQLite::Database& database, SideTable::Group group);
 
 void forget_in_side_tables(SQLite::Database& database, std::string_view skill_name);

@@ -118,6 +118,11 @@ bool has_table(SQLite::Database& database, std::string_view name) {
     return Statement(database, "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?1").with(name).step();
 }
 
+bool has_column(SQLite::Database& database, const std::string& table, const std::string& column) {
+    return sqlite3_table_column_metadata(database.getHandle(), "main", table.c_str(), column.c_str(), nullptr, nullptr,
+                                         nullptr, nullptr, nullptr) == SQLITE_OK;
+}
+
 void register_functions(SQLite::Database& database) {
     const int result = sqlite3_create_function_v2(database.getHandle(), "session_buddy_micros", 1,
                                                   SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY, nullptr,

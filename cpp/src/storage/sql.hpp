@@ -104,6 +104,8 @@ class DeferredStatement {
 [[nodiscard]] std::int64_t query_integer(SQLite::Database& database, std::string_view text);
 [[nodiscard]] std::string query_text(SQLite::Database& database, std::string_view text);
 [[nodiscard]] bool has_table(SQLite::Database& database, std::string_view name);
+/// False if the table or the column is missing.
+[[nodiscard]] bool has_column(SQLite::Database& database, const std::string& table, const std::string& column);
 
 /// Registers parse_timestamp on this connection as session_buddy_micros(text), which is NULL for an invalid timestamp.
 /// Must not be used in a trigger or view: other programs do not have it.

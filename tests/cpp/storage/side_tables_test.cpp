@@ -24,7 +24,7 @@ class SideTables : public testing::Test {
     }
     void put_totals(const std::string& skill, int completed, double seconds) {
         database->exec("INSERT INTO session_buddy_totals VALUES ('" + skill + "', 'p', " + std::to_string(completed) +
-                       ", 1, " + std::to_string(seconds) + ", 1, 0, 0, 0, 0, 0, 0, 0, 0, 2)");
+                       ", 1, " + std::to_string(seconds) + ", 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 1, NULL)");
         database->exec("INSERT INTO session_buddy_anomaly_totals VALUES ('" + skill + "', 'performance_drop', 3)");
     }
     void put_episode(const std::string& skill, const std::string& metric) {
@@ -71,8 +71,8 @@ TEST_F(SideTables, move_the_open_episodes_of_a_renamed_skill_unless_the_other_ha
 
 TEST_F(SideTables, keep_the_dedup_keys_of_a_forgotten_skill_and_of_a_deleted_invocation) {
     database->exec(test::insertion("a", "2026-02-10T12:00:00Z"));
-    database->exec("INSERT INTO session_buddy_source VALUES ('k', 1, 1)");
-    database->exec("INSERT INTO session_buddy_command VALUES ('s1', 'a', 0, 1, 1)");
+    database->exec("INSERT INTO session_buddy_source VALUES ('k', 1, 1, NULL)");
+    database->exec("INSERT INTO session_buddy_command VALUES ('s1', 'a', 0, 1, 1, NULL)");
     InvocationEraser eraser(*database, {});
     EXPECT_FALSE(eraser.erase(1, "2026-02-10T13:00:00Z")) << "it was changed since";
     EXPECT_TRUE(eraser.erase(1, "2026-02-10T12:00:00Z"));
@@ -84,7 +84,7 @@ TEST_F(SideTables, keep_the_dedup_keys_of_a_forgotten_skill_and_of_a_deleted_inv
 }
 
 TEST_F(SideTables, rename_the_skill_of_an_open_invocation) {
-    database->exec("INSERT INTO session_buddy_open_use VALUES ('k', 'a', 's1', 0)");
+    database->exec("INSERT INTO session_buddy_open_use VALUES ('k', 'a', 's1', 0, NULL)");
     rename_in_side_tables(*database, "a", "b");
     EXPECT_EQ(query("SELECT skill_name FROM session_buddy_open_use"), (Rows{"b"}));
 }

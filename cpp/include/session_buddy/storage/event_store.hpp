@@ -1,5 +1,5 @@
 // Stores the events of hooks, HTTP requests and transcripts as invocations, each once, even if several sources report
-// it. Dedup keys and open invocations are in side tables (session_buddy_*); the V4 tables are unchanged.
+// it. Dedup keys, evidence and open invocations are in side tables (session_buddy_*); the V4 tables are unchanged.
 #pragma once
 
 #include <chrono>
@@ -7,11 +7,13 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "session_buddy/core/clock.hpp"
+#include "session_buddy/core/evidence.hpp"
 #include "session_buddy/storage/database.hpp"
 #include "session_buddy/storage/invocation_record.hpp"
 
@@ -43,22 +45,27 @@ using Sources = std::uint8_t;  ///< a set of sources
 
 struct SkillEvent {
     enum class Kind : std::uint8_t {
-        invocation,   ///< a complete invocation
-        command,      ///< a complete invocation of a slash command: deduplicated by session, name and time
-        started,      ///< an invocation started; kept until it finishes or times out
-        finished,     ///< an invocation ended; stored even if its start was never reported
-        session_end,  ///< the session ended; its open invocations are stored as failed
+        use,          ///< claims about an invocation: its start, its end, or both
+        command,      ///< the same for a slash command that the user typed: deduplicated by session, name and time
+        session_end,  ///< the session ended: its open invocations are abandoned
+        // Of callers that report no evidence yet:
+        invocation,  ///< a complete invocation
+        started,     ///< an invocation started
+        finished,    ///< an invocation ended
     };
-    Kind kind = Kind::invocation;
+    Kind kind = Kind::use;
     /// The dedup key (is_valid_event_key): the same from every source that reports this invocation (a tool_use_id). For
-    /// a command: the same each time this source reports it. An invocation without a key is always new; session_end
-    /// ignores the key.
+    /// a command: the same each time this source reports it. A use without a key is always a new row, and counts as
+    /// settled; session_end ignores the key.
     std::string key;
-    /// Time of the event. Invocations and commands use it only if `record.invoked_at` is empty.
+    /// Time of the event. It is the time of the invocation only if the evidence has none.
     TimePoint at{};
-    /// started: skill_name and session_id. finished: also completed, error_type, and duration_seconds if it was
-    /// measured; the default is the time since the start. session_end: session_id.
+    /// Names, session, and the fields that only some sources have, such as workflow_phase. `invoked_at`, `completed`,
+    /// `duration_seconds` and `error_type` follow from the evidence. session_end: session_id.
     InvocationRecord record;
+    /// What this event claims. It is merged with what was claimed under this key before, in any order and any number of
+    /// times with the same result: see core/evidence.hpp. An invocation that is not settled stays open.
+    Evidence evidence{};
 };
 
 /// How far a transcript file was read.
@@ -70,11 +77,39 @@ struct TranscriptOffset {
 /// Thread-safe (one mutex around the connection). Every call may throw StorageError.
 class EventStore {
   public:
+    /// A row as it is stored.
+    struct Values {
+        std::string skill_name;
+        std::string session_id;
+        std::string invoked_at;
+        Outcome outcome = Outcome::unknown;
+        std::string error_type;  ///< may be empty
+        std::optional<double> duration_seconds{};
+        bool is_upper_bound = false;  ///< of the duration
+
+        bool operator==(const Values&) const = default;
+    };
+    struct Correction {
+        Values before;
+        Values after;
+    };
+
     /// What became of one event.
     struct Result {
         std::int64_t id = 0;      ///< of the row; 0 if there is none (yet)
         bool is_new = false;      ///< this call inserted the row
         Sources seen_before = 0;  ///< sources that reported this invocation earlier
+        /// How the event changed a row that existed before; null if it did not.
+        std::shared_ptr<const Correction> correction{};
+    };
+
+    struct IngestOptions {
+        /// Rows that an earlier version recorded, without evidence, get name, outcome and duration from these events. A
+        /// duration stays if a hook measured it, an outcome if an HTTP request reported it. Otherwise such rows stay as
+        /// they are.
+        bool reclassify = false;
+        /// Returns what would happen, and stores nothing.
+        bool dry_run = false;
     };
 
     EventStore(const std::string& path, const OpenOptions& options);
@@ -86,7 +121,11 @@ class EventStore {
     /// Returns a result per event. Throws StorageErrc::invalid_argument with the index and the field of an event that
     /// cannot be stored.
     std::vector<Result> ingest(std::span<const SkillEvent> events, Source source,
-                               std::span<const TranscriptOffset> offsets = {});
+                               std::span<const TranscriptOffset> offsets, const IngestOptions& options);
+    std::vector<Result> ingest(std::span<const SkillEvent> events, Source source,
+                               std::span<const TranscriptOffset> offsets = {}) {
+        return ingest(events, source, offsets, {});
+    }
 
     /// Stores as many of the first events as it can while holding the write lock for `max_lock`, at least one, and
     /// commits them. Returns their results; pass the remaining events to the next call. Throws as ingest() does.
@@ -96,8 +135,8 @@ class EventStore {
     /// Applies to later commits.
     void set_durability(Durability durability);
 
-    /// Stores invocations that started before `before` and never finished as failed (`tool_error`, because hooks do not
-    /// report tool errors), at most kMaxExpired per call. Returns their number.
+    /// Stores invocations that started before `before` and are still open, with an unknown outcome, at most kMaxExpired
+    /// per call. Later evidence replaces that. Returns their number.
     std::size_t expire(TimePoint before);
     static constexpr std::size_t kMaxExpired = 250;
 
