@@ -39,7 +39,7 @@ constexpr std::chrono::hours kMaxPartialAge{1};
 
 constexpr EnumNames kKinds{std::array{EnumName{Kind::invocation, "invocation"}, EnumName{Kind::command, "command"},
                                       EnumName{Kind::started, "started"}, EnumName{Kind::finished, "finished"},
-                                      EnumName{Kind::session_end, "session_end"}}};
+                                      EnumName{Kind::session_end, "session_end"}, EnumName{Kind::use, "use"}}};
 
 std::string to_json(const storage::SkillEvent& event, storage::Source source) {
     json fields{{"kind", kKinds[event.kind]},
