@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "session_buddy/core/config.hpp"
+#include "session_buddy/core/evidence.hpp"
 #include "session_buddy/core/totals.hpp"
 #include "session_buddy/core/version.hpp"
 
@@ -96,15 +97,21 @@ double seconds_since_epoch(TimePoint at) {
 }
 
 void add_totals(Families& families, const TotalsTable& totals) {
-    auto& invocations = families.counter("skill_invocations_total", "Invocations of skills, all-time.");
+    auto& invocations = families.counter("skill_invocations_total",
+                                         "Invocations of skills, all-time. Those with an unknown outcome have "
+                                         "completed=\"true\", as in skill_invocation.");
     for (const auto& skill : totals) {
         for (const PhaseTotals& phase : skill->phases) {
-            invocations.add(
-                {{"skill_name", skill->skill_name}, {"workflow_phase", phase.workflow_phase}, {"completed", "true"}},
-                phase.completed);
-            invocations.add(
-                {{"skill_name", skill->skill_name}, {"workflow_phase", phase.workflow_phase}, {"completed", "false"}},
-                phase.failed);
+            const auto add = [&](std::string_view completed, Outcome outcome, std::int64_t count) {
+                invocations.add({{"skill_name", skill->skill_name},
+                                 {"workflow_phase", phase.workflow_phase},
+                                 {"completed", completed},
+                                 {"outcome", kOutcomes[outcome]}},
+                                count);
+            };
+            add("true", Outcome::completed, phase.completed);
+            add("true", Outcome::unknown, phase.unknown);
+            add("false", Outcome::failed, phase.failed);
         }
     }
     auto& durations = families.histogram("skill_duration_seconds", "Durations of completed invocations, all-time.");
@@ -131,27 +138,40 @@ void add_window(Families& families, const Snapshot& snapshot) {
     for (const auto& skill : *snapshot.totals) {
         own.insert(skill->skill_name);
     }
-    auto& rates =
-        families.gauge("skill_completion_rate", "Fraction of completed invocations in the sliding window, 0 to 1.");
-    std::int64_t other_count = 0;
+    auto& rates = families.gauge(
+        "skill_completion_rate",
+        "Fraction of completed invocations among those with a known outcome in the sliding window, 0 to 1.");
+    std::int64_t other_known = 0;
     std::int64_t other_completed = 0;
     for (std::uint32_t index = 0; index < snapshot.skills->size(); ++index) {
         const SkillMetrics& skill = snapshot.skills->at(index);
-        const auto count = skill.window.invocation_count;
-        if (count == 0) {
+        const auto known = skill.window.invocation_count - skill.window.unknown_count;
+        const auto completed = skill.window.completed_count - skill.window.unknown_count;
+        if (known == 0) {
             continue;
         }
         if (skill.skill_name == kOtherSeries || !own.contains(skill.skill_name)) {
-            other_count += count;
-            other_completed += skill.window.completed_count;
+            other_known += known;
+            other_completed += completed;
             continue;
         }
-        rates.add({{"skill_name", skill.skill_name}},
-                  static_cast<double>(skill.window.completed_count) / static_cast<double>(count));
+        rates.add({{"skill_name", skill.skill_name}}, static_cast<double>(completed) / static_cast<double>(known));
     }
-    if (other_count > 0) {
+    if (other_known > 0) {
         rates.add({{"skill_name", kOtherSeries}},
-                  static_cast<double>(other_completed) / static_cast<double>(other_count));
+                  static_cast<double>(other_completed) / static_cast<double>(other_known));
+    }
+    auto& quantiles =
+        families.gauge("skill_duration_window_seconds",
+                       "Median and 95th percentile of the durations of completed invocations in the sliding window.");
+    for (std::uint32_t index = 0; index < snapshot.skills->size(); ++index) {
+        const SkillMetrics& skill = snapshot.skills->at(index);
+        const WindowMetrics& window = skill.window;
+        if (window.p50_duration_seconds && window.p95_duration_seconds && skill.skill_name != kOtherSeries &&
+            own.contains(skill.skill_name)) {
+            quantiles.add({{"skill_name", skill.skill_name}, {"quantile", "0.5"}}, *window.p50_duration_seconds);
+            quantiles.add({{"skill_name", skill.skill_name}, {"quantile", "0.95"}}, *window.p95_duration_seconds);
+        }
     }
     families.gauge("active_sessions_total", "Sessions with an invocation within session_window.")
         .add({}, static_cast<double>(snapshot.active_sessions));

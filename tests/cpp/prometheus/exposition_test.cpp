@@ -55,8 +55,47 @@ TEST(Exposition, has_no_rate_for_a_skill_without_invocations_in_the_window) {
     const std::string out = text(snapshot);
     EXPECT_THAT(out, HasSubstr("skill_completion_rate{skill_name=\"a\"} 0.5\n"));
     EXPECT_THAT(out, Not(HasSubstr("skill_completion_rate{skill_name=\"b\"}")));
-    EXPECT_THAT(out,
-                HasSubstr("skill_invocations_total{skill_name=\"b\",workflow_phase=\"none\",completed=\"true\"} 9\n"));
+    EXPECT_THAT(out, HasSubstr("skill_invocations_total{skill_name=\"b\",workflow_phase=\"none\",completed=\"true\","
+                               "outcome=\"completed\"} 9\n"));
+}
+
+TEST(Exposition, counts_unknown_outcomes_as_completed_with_a_label) {
+    Snapshot snapshot;
+    snapshot.totals = std::make_shared<TotalsTable>(TotalsTable{std::make_shared<const SkillTotals>(SkillTotals{
+        .skill_name = "a", .phases = {{.workflow_phase = "none", .completed = 5, .failed = 2, .unknown = 3}}})});
+    const std::string out = text(snapshot);
+    for (const char* series :
+         {"completed=\"true\",outcome=\"completed\"} 5\n", "completed=\"true\",outcome=\"unknown\"} 3\n",
+          "completed=\"false\",outcome=\"failed\"} 2\n"}) {
+        EXPECT_THAT(
+            out, HasSubstr(std::string("skill_invocations_total{skill_name=\"a\",workflow_phase=\"none\",") + series));
+    }
+}
+
+TEST(Exposition, has_rates_over_known_outcomes_and_quantiles_of_the_window) {
+    const auto skill = [](const char* name, std::int64_t count, std::int64_t completed, std::int64_t unknown) {
+        auto metrics = std::make_shared<SkillMetrics>();
+        metrics->skill_name = name;
+        metrics->window.invocation_count = count;
+        metrics->window.completed_count = completed;
+        metrics->window.unknown_count = unknown;
+        return metrics;
+    };
+    const auto timed = skill("a", 10, 8, 6);
+    timed->window.p50_duration_seconds = 1.5;
+    timed->window.p95_duration_seconds = 9.0;
+    Snapshot snapshot;
+    snapshot.skills = std::make_shared<SkillTable>(
+        std::vector<SkillTable::Entry>{timed, skill("b", 3, 3, 3), skill("x", 4, 3, 2), skill("y", 5, 5, 5)}, nullptr,
+        std::vector<std::uint32_t>{});
+    snapshot.totals = std::make_shared<TotalsTable>(TotalsTable{totals_of("a", 8), totals_of("b", 3)});
+    const std::string out = text(snapshot);
+    EXPECT_THAT(out, HasSubstr("skill_completion_rate{skill_name=\"a\"} 0.5\n"));
+    EXPECT_THAT(out, Not(HasSubstr("skill_completion_rate{skill_name=\"b\"}")));
+    EXPECT_THAT(out, HasSubstr("skill_completion_rate{skill_name=\"other\"} 0.5\n"));
+    EXPECT_THAT(out, HasSubstr("skill_duration_window_seconds{skill_name=\"a\",quantile=\"0.5\"} 1.5\n"));
+    EXPECT_THAT(out, HasSubstr("skill_duration_window_seconds{skill_name=\"a\",quantile=\"0.95\"} 9\n"));
+    EXPECT_THAT(out, Not(HasSubstr("skill_duration_window_seconds{skill_name=\"b\"")));
 }
 
 TEST(Exposition, sums_the_rates_of_skills_without_their_own_series) {
