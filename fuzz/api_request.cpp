@@ -39,6 +39,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         fuzz::check(request->search.size() <= 256 && is_valid_utf8(request->search),
                     "a search is short and valid UTF-8");
     }
+    if (const auto read = parse_groups_request(query); const auto* request = accepted(read)) {
+        check_page(request->page, 500);
+    }
     if (const auto read = parse_skill_request(query); const auto* request = accepted(read)) {
         fuzz::check(is_valid_skill_name(request->skill_name), "a skill name is valid");
     }

@@ -183,7 +183,9 @@ def members(names: Iterable[str], array: str, time: str) -> str:
 def table(names: Iterable[str]) -> str:
     """A table of the fields that have a meaning."""
     fields = (field for name in names for field in ENTITIES[name]["fields"] if field["meaning"])
-    rows = (f"| `{field['name']}` | {phrase(field)} |\n" for field in fields)
+    rows = (
+        f"| `{field['name']}`{' (optional)' if field['optional'] else ''} | {phrase(field)} |\n" for field in fields
+    )
     return "\n| field | meaning |\n| --- | --- |\n" + "".join(rows) + "\n"
 
 

@@ -234,6 +234,7 @@ class SnapshotFeed {
 }  // namespace
 
 void bind_server(py::module_& module) {
+    add_entity<protocol::kPlainTopSkill, SkillMetrics>();
     add_entity<protocol::kTopSkill, SkillMetrics>();
     add_entity<protocol::kErrorCount, std::pair<std::string, std::int64_t>>();
     add_entity<protocol::kAnomalyDetails, Anomaly>();
@@ -243,6 +244,8 @@ void bind_server(py::module_& module) {
     add_entity<kDatabaseHealth, DatabaseHealth>();
     add_entity<protocol::kWindow, WindowMetrics>();
     add_entity<protocol::kLifetime, LifetimeMetrics>();
+    add_entity<protocol::kLifetimeSums, LifetimeMetrics>();
+    add_entity<protocol::kGroup, protocol::SkillGroup>();
     add_entity<protocol::kOpenAnomaly, Anomaly>();
     add_entity<protocol::kPhase, PhaseCount>();
     add_entity<protocol::kPoint, protocol::SeriesItem>();

@@ -207,7 +207,7 @@ class Store {
 
     py::list real_time_metrics(std::int64_t limit, double window_seconds) {
         const std::chrono::microseconds window(std::llround(window_seconds * 1e6));
-        return to_dicts<protocol::kTopSkill>(
+        return to_dicts<protocol::kPlainTopSkill>(
             without_gil([&] { return store_->real_time_metrics(limit, window, SystemClock().now()); }));
     }
 

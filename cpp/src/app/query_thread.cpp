@@ -276,6 +276,9 @@ server::HttpReply QueryThread::look_up(const server::QueryRequest& request, cons
                     query.sparkline ? &history_->hours.update(history_->queries, clock_.now()) : nullptr;
                 return to_response(protocol::skills_response(*snapshot, query, lines), request);
             },
+            [&](const protocol::GroupsRequest& query) {
+                return to_response(protocol::groups_response(*snapshot, query), request);
+            },
             [&](const protocol::SkillRequest& query) { return skill(*snapshot, query, request); },
             [&](const protocol::SeriesRequest& query) { return series(query, request); },
             [&](const protocol::AnomaliesRequest& query) {

@@ -230,6 +230,13 @@ ApiRequest<SkillsRequest> parse_skills_request(std::string_view query) {
     return reader.result(std::move(request));
 }
 
+ApiRequest<GroupsRequest> parse_groups_request(std::string_view query) {
+    constexpr std::int64_t kMaxLimit = 500;
+    constexpr std::int64_t kLimit = 50;
+    QueryReader reader(query, {"active", "limit", "offset"});
+    return reader.result(GroupsRequest{.active = reader.boolean("active"), .page = reader.page(kMaxLimit, kLimit)});
+}
+
 ApiRequest<SkillRequest> parse_skill_request(std::string_view query) {
     QueryReader reader(query, {"skill_name"});
     auto name = reader.skill_name();

@@ -58,6 +58,7 @@ void append_sparkline(std::string& out, const Sparklines& sparklines, const std:
     append_member(out, "step_seconds", kHourSeconds);
     append_member(out, "invocation_count", std::views::transform(hours, &Sparklines::Hour::invocation_count));
     append_member(out, "completed_count", std::views::transform(hours, &Sparklines::Hour::completed_count));
+    append_member(out, "unknown_count", std::views::transform(hours, &Sparklines::Hour::unknown_count));
     out += '}';
 }
 
@@ -186,15 +187,16 @@ std::string without_paths(std::string reason, const std::string& db_path) {
 
 // Sums of the window over all skills.
 void append_totals(std::string& out, const SkillTable& skills) {
-    std::int64_t invocations = 0;
-    std::int64_t completed = 0;
+    WindowMetrics sum;
     for (std::uint32_t index = 0; index < skills.size(); ++index) {
         const auto& window = skills.at(index).window;
-        invocations += window.invocation_count;
-        completed += window.completed_count;
+        sum.invocation_count += window.invocation_count;
+        sum.completed_count += window.completed_count;
+        sum.unknown_count += window.unknown_count;
     }
-    append_member(out, "invocation_count", invocations);
-    append_member(out, "completed_count", completed);
+    append_member(out, "invocation_count", sum.invocation_count);
+    append_member(out, "completed_count", sum.completed_count);
+    append_member(out, "unknown_count", sum.unknown_count);
 }
 
 // Lifetime sums over all skills.
@@ -204,14 +206,11 @@ void append_lifetime_totals(std::string& out, const SkillTable& skills) {
         const auto& skill = skills.at(index);
         sum.total_invocations += skill.lifetime.total_invocations;
         sum.completed_invocations += skill.lifetime.completed_invocations;
+        sum.unknown_invocations += skill.lifetime.unknown_invocations;
         sum.last_invocation_at = std::max(sum.last_invocation_at, last_invocation(skill));
     }
     append_key(out, "lifetime");
-    out += '{';
-    append_member(out, "total_invocations", sum.total_invocations);
-    append_member(out, "completed_invocations", sum.completed_invocations);
-    append_member(out, "last_invocation_at", sum.last_invocation_at);
-    out += '}';
+    append_object<kLifetimeSums>(out, sum);
 }
 
 }  // namespace
@@ -301,6 +300,18 @@ ApiBody skills_response(const Snapshot& snapshot, const SkillsRequest& request, 
                     }
                     text += '}';
                 });
+    out += '}';
+    return body;
+}
+
+ApiBody groups_response(const Snapshot& snapshot, const GroupsRequest& request) {
+    auto groups = skill_groups(*snapshot.skills);
+    if (request.active) {
+        std::erase_if(groups, [](const SkillGroup& group) { return group.window.invocation_count == 0; });
+    }
+    ApiBody body = begin_with_timestamp(snapshot);
+    std::string& out = body.text;
+    append_page(out, request.page, std::span<const SkillGroup>(groups), "groups", append_object<kGroup, SkillGroup>);
     out += '}';
     return body;
 }

@@ -27,6 +27,14 @@ bool is_more_active(const SkillMetrics* left, const SkillMetrics* right) {
     return left->skill_name < right->skill_name;
 }
 
+void append_top_skill(std::string& out, const SkillMetrics& skill, bool details) {
+    if (details) {
+        append_object<kTopSkill>(out, skill);
+    } else {
+        append_object<kPlainTopSkill>(out, skill);
+    }
+}
+
 }  // namespace
 
 MetricsRenderer::MetricsRenderer(SnapshotPtr snapshot) : snapshot_(std::move(snapshot)) {
@@ -52,9 +60,10 @@ std::string MetricsRenderer::render(const Subscription& subscription) const {
 
 void MetricsRenderer::append_top_skills(std::string& out, const Subscription& subscription) const {
     const auto& table = *snapshot_->skills;
+    const bool details = subscription.anomalies().details;
     if (subscription.all()) {
-        append_array(out, table.top(), [&table](std::string& text, std::uint32_t index) {
-            append_object<kTopSkill>(text, table.at(index));
+        append_array(out, table.top(), [&table, details](std::string& text, std::uint32_t index) {
+            append_top_skill(text, table.at(index), details);
         });
         return;
     }
@@ -67,7 +76,8 @@ void MetricsRenderer::append_top_skills(std::string& out, const Subscription& su
         }
     }
     std::ranges::sort(active, is_more_active);
-    append_objects<kTopSkill>(out, active);
+    append_array(out, active,
+                 [details](std::string& text, const SkillMetrics* skill) { append_top_skill(text, *skill, details); });
 }
 
 void MetricsRenderer::append_anomalies(std::string& out, const Subscription& subscription) const {

@@ -89,6 +89,7 @@ constexpr std::array kEndpoints{
     Endpoint{http::verb::post, "/api/v1/invocations", IntakeRequest::Kind::invocations},
     Endpoint{http::verb::get, "/api/v1/server", parsed_by<protocol::parse_server_request>},
     Endpoint{http::verb::get, "/api/v1/skills", parsed_by<protocol::parse_skills_request>},
+    Endpoint{http::verb::get, "/api/v1/groups", parsed_by<protocol::parse_groups_request>},
     Endpoint{http::verb::get, "/api/v1/skill", parsed_by<protocol::parse_skill_request>},
     Endpoint{http::verb::get, "/api/v1/series", parsed_by<protocol::parse_series_request>},
     Endpoint{http::verb::get, "/api/v1/anomalies", parsed_by<protocol::parse_anomalies_request>},

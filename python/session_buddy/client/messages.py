@@ -55,15 +55,30 @@ class TopSkill(_Message):
     # <fields TopSkill>
     skill_name: str
     invocation_count: int  # invocations in the window
-    completed_count: int  # successful completions in the window
+    completed_count: int  # successful completions in the window, those with an unknown outcome included
     avg_duration: float  # mean duration in seconds of the completed invocations that have one; 0.0 if none has
     last_invocation_at: datetime  # time of the last invocation
+    # of completed_count: with an unknown outcome, for example because a pipe hid the exit status. Left out of rates
+    unknown_count: int | None = None
+    # median of the durations behind the mean, estimated within 4 %; null if there is none
+    p50_duration: float | None = None
+    p95_duration: float | None = None  # their 95th percentile, likewise
+    # durations that were measured; further ones are upper bounds, because they may include a wait, and count only if
+    # this is 0
+    measured_count: int | None = None
     # </fields>
 
     @property
+    def known_outcomes(self) -> tuple[int, int]:
+        """The completed ones, and all, of the invocations with a known outcome; of all without the field."""
+        unknown = self.unknown_count or 0
+        return self.completed_count - unknown, self.invocation_count - unknown
+
+    @property
     def completion_rate(self) -> float | None:
-        """From 0 to 1; None without invocations."""
-        return self.completed_count / self.invocation_count if self.invocation_count else None
+        """Of the known outcomes, from 0 to 1; None if there are none."""
+        completed, count = self.known_outcomes
+        return completed / count if count else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +148,9 @@ class ActiveSession(_Message):
     first_activity_at: datetime  # time of its first invocation
     last_activity_at: datetime  # time of its last invocation
     invocations: int  # all its invocations
-    completed: int  # those of them that completed
+    completed: int  # those of them that completed, those with an unknown outcome included
     distinct_skills: int  # skills that it used
+    unknown: int | None = None  # of completed: with an unknown outcome. Older servers do not send it
     # </fields>
 
 
@@ -161,21 +177,25 @@ class SkillMetrics(_Message):
     # <fields SkillSummary>
     skill_name: str
     total_invocations: int  # all recorded invocations
-    completion_rate: float  # completed invocations by all invocations, a fraction
+    # completed invocations by all invocations, those with an unknown outcome included, a fraction
+    completion_rate: float
     avg_duration_seconds: float  # mean duration in seconds; 0.0 if none is known
     last_invocation_at: datetime | None  # time of the last invocation; null if the recorded value is not a time
     # </fields>
 
 
 def as_wire(value: Any) -> Any:
-    """A message, or a part of one, as JSON values of the WebSocket API; absent ``details`` are omitted."""
+    """A message, or a part of one, as JSON values of the WebSocket API; absent fields are omitted."""
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%dT%H:%M:%SZ")
     if isinstance(value, tuple):
         return [as_wire(item) for item in value]
     if is_dataclass(value):
-        items = ((field.name, getattr(value, field.name)) for field in fields(value))
-        return {name: as_wire(item) for name, item in items if not (name == "details" and item is None)}
+        # The optional fields of a message are sent together, and the first of them is never null.
+        optional = [field.name for field in fields(value) if field.default is not MISSING]
+        absent = optional if optional and getattr(value, optional[0]) is None else ()
+        names = (field.name for field in fields(value) if field.name not in absent)
+        return {name: as_wire(getattr(value, name)) for name in names}
     return value
 
 

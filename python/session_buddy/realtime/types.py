@@ -11,21 +11,39 @@ __all__ = [
     "DatabaseHealth",
     "ErrorCount",
     "MetricsData",
+    "PlainTopSkill",
     "SkillSummary",
     "Snapshot",
     "TopSkill",
 ]
 
 
-# <fields TopSkill ErrorCount AnomalyDetails Anomaly ActiveSession DatabaseHealth SkillSummary>
+# <fields PlainTopSkill TopSkill ErrorCount AnomalyDetails Anomaly ActiveSession DatabaseHealth SkillSummary>
+class PlainTopSkill(TypedDict):
+    """Metrics of one skill in the sliding window (24 hours unless configured)."""
+
+    skill_name: str
+    invocation_count: int  # invocations in the window
+    completed_count: int  # successful completions in the window, those with an unknown outcome included
+    avg_duration: float  # mean duration in seconds of the completed invocations that have one; 0.0 if none has
+    last_invocation_at: str  # time of the last invocation
+
+
 class TopSkill(TypedDict):
     """Metrics of one skill in the sliding window (24 hours unless configured)."""
 
     skill_name: str
     invocation_count: int  # invocations in the window
-    completed_count: int  # successful completions in the window
+    completed_count: int  # successful completions in the window, those with an unknown outcome included
     avg_duration: float  # mean duration in seconds of the completed invocations that have one; 0.0 if none has
     last_invocation_at: str  # time of the last invocation
+    # of completed_count: with an unknown outcome, for example because a pipe hid the exit status. Left out of rates
+    unknown_count: int
+    p50_duration: float | None  # median of the durations behind the mean, estimated within 4 %; null if there is none
+    p95_duration: float | None  # their 95th percentile, likewise
+    # durations that were measured; further ones are upper bounds, because they may include a wait, and count only if
+    # this is 0
+    measured_count: int
 
 
 class ErrorCount(TypedDict):
@@ -65,8 +83,9 @@ class ActiveSession(TypedDict):
     first_activity_at: str  # time of its first invocation
     last_activity_at: str  # time of its last invocation
     invocations: int  # all its invocations
-    completed: int  # those of them that completed
+    completed: int  # those of them that completed, those with an unknown outcome included
     distinct_skills: int  # skills that it used
+    unknown: int  # of completed: with an unknown outcome. Older servers do not send it
 
 
 class DatabaseHealth(TypedDict):
@@ -81,7 +100,8 @@ class SkillSummary(TypedDict):
 
     skill_name: str
     total_invocations: int  # all recorded invocations
-    completion_rate: float  # completed invocations by all invocations, a fraction
+    # completed invocations by all invocations, those with an unknown outcome included, a fraction
+    completion_rate: float
     avg_duration_seconds: float  # mean duration in seconds; 0.0 if none is known
     last_invocation_at: str | None  # time of the last invocation; null if the recorded value is not a time
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from session_buddy import _native, _runtime
 from session_buddy._arguments import checked_busy_timeout, resolved_db_path
-from session_buddy.realtime.types import TopSkill
+from session_buddy.realtime.types import PlainTopSkill
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
@@ -259,7 +259,7 @@ class SkillsStorage:
         """The skills with the most invocations of all time, at most `limit` (0 or more)."""
         return [_to_metrics(row) for row in self._store.all_metrics(_checked_limit(limit))]
 
-    def get_real_time_metrics(self, limit: int = 10, time_window_hours: float = 24.0) -> list[TopSkill]:
+    def get_real_time_metrics(self, limit: int = 10, time_window_hours: float = 24.0) -> list[PlainTopSkill]:
         """The most active skills of the last `time_window_hours`, in the format and order of top_skills."""
         if isinstance(time_window_hours, bool) or not isinstance(time_window_hours, (int, float)):
             raise TypeError(f"time_window_hours must be a number, not {type(time_window_hours).__name__}")

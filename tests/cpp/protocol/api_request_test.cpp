@@ -56,6 +56,14 @@ TEST(ApiRequest, parses_every_parameter_of_skills) {
                              .page = {.limit = 100, .offset = 7}}));
 }
 
+TEST(ApiRequest, parses_every_parameter_of_groups) {
+    EXPECT_EQ(accepted(parse_groups_request("")), (GroupsRequest{.active = false, .page = {.limit = 50, .offset = 0}}));
+    EXPECT_EQ(accepted(parse_groups_request("active=true&limit=500&offset=7")),
+              (GroupsRequest{.active = true, .page = {.limit = 500, .offset = 7}}));
+    EXPECT_EQ(rejected(parse_groups_request("limit=501")).parameter, "limit");
+    EXPECT_EQ(rejected(parse_groups_request("sort=group")).parameter, "sort");
+}
+
 TEST(ApiRequest, decodes_percent_and_plus_in_names_and_values) {
     EXPECT_EQ(accepted(parse_skill_request("skill%5Fname=a%2Fb+c%26d%3De=f%C3%a4")).skill_name, "a/b c&d=e=f\xC3\xA4");
     EXPECT_EQ(accepted(parse_skill_request("skill_name=a/../b?c")).skill_name, "a/../b?c");

@@ -68,6 +68,50 @@ TEST(SkillsResponse, sorts_by_every_key_and_missing_values_last) {
     EXPECT_THAT(sorted(SkillSort::total_invocations, true), ElementsAre("Beta", "alpha", "gamma/x"));
 }
 
+TEST(SkillsResponse, sorts_by_quantiles_and_unknown_outcomes) {
+    auto fast = skill_metrics("fast", 4, 4, 1.0, kNoon);
+    fast.window.p50_duration_seconds = 1.0;
+    fast.window.p95_duration_seconds = 9.0;
+    fast.window.unknown_count = 3;
+    auto slow = skill_metrics("slow", 4, 4, 3.0, kNoon);
+    slow.window.p50_duration_seconds = 3.0;
+    slow.window.p95_duration_seconds = 3.0;
+    Snapshot snapshot;
+    snapshot.skills = test::table_of({skill_metrics("none", 1, 0, 0.0, kNoon), fast, slow});
+    EXPECT_THAT(names(snapshot, {.sort = SkillSort::p50_duration}), ElementsAre("slow", "fast", "none"));
+    EXPECT_THAT(names(snapshot, {.sort = SkillSort::p95_duration}), ElementsAre("fast", "slow", "none"));
+    EXPECT_THAT(names(snapshot, {.sort = SkillSort::unknown_count}), ElementsAre("fast", "none", "slow"));
+}
+
+TEST(SkillsResponse, has_rates_over_known_outcomes) {
+    auto mixed = skill_metrics("mixed", 10, 8, 1.0, kNoon);
+    mixed.window.unknown_count = 6;
+    mixed.lifetime.unknown_invocations = 60;
+    auto unknown = skill_metrics("unknown", 3, 3, 1.0, kNoon);
+    unknown.window.unknown_count = 3;
+    unknown.lifetime.unknown_invocations = 30;
+    Snapshot snapshot;
+    snapshot.skills = test::table_of({mixed, unknown});
+    const auto response = json::parse(skills_response(snapshot, {.page = {.limit = 9}}, nullptr).text);
+    const auto& window = response.at("skills").at(0).at("window");
+    EXPECT_EQ(window.at("completed_count"), 8);
+    EXPECT_EQ(window.at("unknown_count"), 6);
+    EXPECT_EQ(window.at("completion_rate"), 0.5);
+    EXPECT_NEAR(window.at("completion_rate_low").get<double>(), 0.1500, 1e-4);  // of 2 of 4
+    EXPECT_NEAR(window.at("completion_rate_high").get<double>(), 0.8500, 1e-4);
+    EXPECT_EQ(response.at("skills").at(0).at("lifetime").at("completion_rate"), 0.5);
+    EXPECT_EQ(response.at("skills").at(0).at("lifetime").at("unknown_invocations"), 60);
+    for (const char* key : {"completion_rate", "completion_rate_low", "completion_rate_high"}) {
+        EXPECT_TRUE(response.at("skills").at(1).at("window").at(key).is_null()) << key;
+    }
+    EXPECT_TRUE(response.at("skills").at(1).at("lifetime").at("completion_rate").is_null());
+
+    const auto server = json::parse(server_response(snapshot, Config{}, {}).text);
+    EXPECT_EQ(server.at("unknown_count"), 9);
+    EXPECT_EQ(server.at("lifetime").at("unknown_invocations"), 90);
+    EXPECT_EQ(server.at("lifetime").at("completion_rate"), 0.5);
+}
+
 TEST(SkillsResponse, finds_substrings_in_any_case_and_active_skills) {
     const Snapshot snapshot = three_skills();
     EXPECT_THAT(names(snapshot, {.search = "BET"}), ElementsAre("Beta"));

@@ -101,7 +101,10 @@ TEST_P(MetricsUpdateView, has_the_anomalies_at_or_above_its_deviation_largest_fi
         EXPECT_EQ(written.size(), GetParam().view.details ? 6U : 5U);
     }
     EXPECT_EQ(scores, GetParam().scores);
-    EXPECT_EQ(data.at("top_skills"), update(snapshot_, Subscription(GetParam().names)).at("top_skills"));
+    EXPECT_EQ(names(data.at("top_skills")), names(update(snapshot_, Subscription(GetParam().names)).at("top_skills")));
+    for (const auto& written : data.at("top_skills")) {
+        EXPECT_EQ(written.size(), GetParam().view.details ? 9U : 5U);
+    }
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -124,6 +127,9 @@ TEST(MetricsUpdateText, has_the_documented_keys_in_their_order_and_no_others) {
     SkillMetrics run;
     run.skill_name = "pytest-run";
     run.window = {42, 38, 5.2, kNoon};
+    run.window.unknown_count = 7;
+    run.window.measured_count = 9;
+    run.window.p50_duration_seconds = 4.0;
     const auto snapshot = snapshot_of(0, {run});
     snapshot->anomalies = std::make_shared<std::vector<Anomaly>>(
         std::vector<Anomaly>{anomaly("mypy", AnomalyType::performance_drop, 0.85, 0.62, 2.3)});
@@ -159,6 +165,29 @@ TEST(MetricsUpdateText, has_details_if_requested) {
               R"("z_score":0.0,"tail_probability":1.0,"since":"2026-02-10T12:00:00Z","common_errors":[]}}]}})");
 }
 
+TEST(MetricsUpdateText, has_details_of_each_skill_if_requested) {
+    SkillMetrics run;
+    run.skill_name = "pytest-run";
+    run.window = {42, 38, 5.2, kNoon};
+    run.window.unknown_count = 7;
+    run.window.measured_count = 9;
+    run.window.p50_duration_seconds = 4.0;
+    run.window.p95_duration_seconds = 12.5;
+    SkillMetrics bare;
+    bare.skill_name = "mypy";
+    bare.window = {1, 0, 0.0, kNoon};
+    constexpr const char* kText =
+        R"({"type":"metrics_update","timestamp":"2026-02-10T12:00:00Z","data":{"top_skills":[)"
+        R"({"skill_name":"pytest-run","invocation_count":42,"completed_count":38,"avg_duration":5.2,)"
+        R"("last_invocation_at":"2026-02-10T12:00:00Z","unknown_count":7,"p50_duration":4.0,"p95_duration":12.5,)"
+        R"("measured_count":9},{"skill_name":"mypy","invocation_count":1,"completed_count":0,"avg_duration":0.0,)"
+        R"("last_invocation_at":"2026-02-10T12:00:00Z","unknown_count":0,"p50_duration":null,"p95_duration":null,)"
+        R"("measured_count":0}],"anomalies":[]}})";
+    const auto snapshot = snapshot_of(0, {run, bare});
+    EXPECT_EQ(metrics_update(snapshot, Subscription({}, {0.0, true})), kText);
+    EXPECT_EQ(metrics_update(snapshot, Subscription({"mypy", "pytest-run"}, {0.0, true})), kText);
+}
+
 TEST(MetricsUpdateText, has_finite_numbers_for_any_snapshot) {
     using Limits = std::numeric_limits<double>;
     const auto snapshot = snapshot_of(0, {});
@@ -188,15 +217,15 @@ TEST(MetricsUpdateText, of_an_empty_snapshot_has_empty_arrays) {
 TEST(SessionUpdateText, lists_the_active_sessions) {
     auto snapshot = snapshot_of(0, {});
     snapshot->sessions = std::make_shared<std::vector<SessionMetrics>>(
-        std::vector<SessionMetrics>{{"f3b1", kNoon - 1h, kNoon, 17, 16, 4}, {"\xff", kNoon, kNoon, 1, 0, 1}});
+        std::vector<SessionMetrics>{{"f3b1", kNoon - 1h, kNoon, 17, 16, 4, 2}, {"\xff", kNoon, kNoon, 1, 0, 1}});
     EXPECT_EQ(
         session_update(*snapshot),
         R"({"type":"session_update","timestamp":"2026-02-10T12:00:00Z","data":{"active_sessions":[{"session_id":"f3b1",)"
         R"("first_activity_at":"2026-02-10T11:00:00Z","last_activity_at":"2026-02-10T12:00:00Z","invocations":17,)"
-        R"("completed":16,"distinct_skills":4},{"session_id":")"
+        R"("completed":16,"distinct_skills":4,"unknown":2},{"session_id":")"
         "\xEF\xBF\xBD"
         R"(","first_activity_at":"2026-02-10T12:00:00Z","last_activity_at":"2026-02-10T12:00:00Z","invocations":1,)"
-        R"("completed":0,"distinct_skills":1}]}})");
+        R"("completed":0,"distinct_skills":1,"unknown":0}]}})");
 }
 
 }  // namespace

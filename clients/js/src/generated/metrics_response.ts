@@ -29,7 +29,7 @@ export interface MetricsResponse {
      */
     total_invocations: number;
     /**
-     * Completed invocations by all invocations, a fraction.
+     * Completed invocations by all invocations, those with an unknown outcome included, a fraction.
      */
     completion_rate: number;
     /**

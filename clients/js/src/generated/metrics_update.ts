@@ -35,7 +35,7 @@ export interface Skill {
    */
   invocation_count: number;
   /**
-   * Successful completions in the window.
+   * Successful completions in the window, those with an unknown outcome included.
    */
   completed_count: number;
   /**
@@ -46,6 +46,22 @@ export interface Skill {
    * Time of the last invocation.
    */
   last_invocation_at: string;
+  /**
+   * Of completed_count: with an unknown outcome, for example because a pipe hid the exit status. Left out of rates.
+   */
+  unknown_count?: number;
+  /**
+   * Median of the durations behind the mean, estimated within 4 %; null if there is none.
+   */
+  p50_duration?: number | null;
+  /**
+   * Their 95th percentile, likewise.
+   */
+  p95_duration?: number | null;
+  /**
+   * Durations that were measured; further ones are upper bounds, because they may include a wait, and count only if this is 0.
+   */
+  measured_count?: number;
 }
 /**
  * One anomaly at or above the threshold now.

@@ -34,6 +34,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sums over the tools of each MCP server.
+         * @description The groups with most invocations in the window first, then the latest, then by name. The tools of a server are the skills whose names begin with `mcp__SERVER__`.
+         */
+        get: operations["listGroups"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/skill": {
         parameters: {
             query?: never;
@@ -214,7 +234,7 @@ export interface components {
         Time: string;
         NullableTime: components["schemas"]["Time"] | null;
         Count: number;
-        /** @description A fraction; null if there are no invocations. */
+        /** @description A fraction; null if there are no invocations with a known outcome. */
         Rate: number | null;
         /** @description Seconds; null if no completed invocation has a duration. */
         Duration: number | null;
@@ -255,14 +275,11 @@ export interface components {
             skills: components["schemas"]["Count"];
             /** @description Of all skills in the window. */
             invocation_count: components["schemas"]["Count"];
-            /** @description Of these, those that were completed. */
+            /** @description Of these, those that were completed, those with an unknown outcome included. */
             completed_count: components["schemas"]["Count"];
-            /** @description Sums over all skills and all invocations ever recorded, including deleted ones. */
-            lifetime: {
-                total_invocations: components["schemas"]["Count"];
-                completed_invocations: components["schemas"]["Count"];
-                last_invocation_at: components["schemas"]["NullableTime"];
-            };
+            /** @description Of completed_count, those with an unknown outcome. */
+            unknown_count: components["schemas"]["Count"];
+            lifetime: components["schemas"]["LifetimeSums"];
             active_sessions: components["schemas"]["Count"];
             /** @description Open ones. */
             anomalies: components["schemas"]["Count"];
@@ -273,26 +290,62 @@ export interface components {
          * @default invocation_count
          * @enum {unknown}
          */
-        SkillSort: "invocation_count" | "skill_name" | "completion_rate" | "avg_duration" | "last_invocation_at" | "deviation_score" | "total_invocations";
+        SkillSort: "invocation_count" | "skill_name" | "completion_rate" | "avg_duration" | "p50_duration" | "p95_duration" | "unknown_count" | "last_invocation_at" | "deviation_score" | "total_invocations";
         /** @description Metrics of the sliding window. */
         Window: {
             invocation_count: components["schemas"]["Count"];
+            /** @description Those with an unknown outcome included. */
             completed_count: components["schemas"]["Count"];
+            /** @description Of completed_count: with an unknown outcome, for example because a pipe hid the exit status. Left out of rates. */
+            unknown_count: components["schemas"]["Count"];
+            /** @description Of the invocations with a known outcome; null if there is none. */
             completion_rate: components["schemas"]["Rate"];
             /** @description Lower end of the 95 % Wilson interval. */
             completion_rate_low: components["schemas"]["Rate"];
             /** @description Upper end of the 95 % Wilson interval. */
             completion_rate_high: components["schemas"]["Rate"];
+            /** @description Mean over the completed invocations with a measured duration; where none has one, over the upper bounds. */
             avg_duration: components["schemas"]["Duration"];
+            /** @description Median of the durations behind the mean, estimated within 4 %; null if there is none. */
+            p50_duration: components["schemas"]["Duration"];
+            /** @description Their 95th percentile, likewise. */
+            p95_duration: components["schemas"]["Duration"];
+            /** @description Durations that were measured; further ones are upper bounds, because they may include a wait, and count only if this is 0. */
+            measured_count: components["schemas"]["Count"];
             last_invocation_at: components["schemas"]["NullableTime"];
         };
         /** @description Metrics of all invocations ever recorded, including deleted ones. */
         Lifetime: {
             total_invocations: components["schemas"]["Count"];
+            /** @description Those with an unknown outcome included. */
             completed_invocations: components["schemas"]["Count"];
+            /** @description Of completed_invocations: with an unknown outcome. Left out of the rate. */
+            unknown_invocations: components["schemas"]["Count"];
+            /** @description Of the invocations with a known outcome; null if there is none. */
             completion_rate: components["schemas"]["Rate"];
+            /** @description Mean of all durations, upper bounds included, as skill_metrics has it. */
             avg_duration_seconds: components["schemas"]["Duration"];
             last_invocation_at: components["schemas"]["NullableTime"];
+        };
+        /** @description Sums over all invocations of several skills ever recorded, including deleted ones. */
+        LifetimeSums: {
+            total_invocations: components["schemas"]["Count"];
+            /** @description Those with an unknown outcome included. */
+            completed_invocations: components["schemas"]["Count"];
+            /** @description Of completed_invocations: with an unknown outcome. Left out of the rate. */
+            unknown_invocations: components["schemas"]["Count"];
+            /** @description Of the invocations with a known outcome; null if there is none. */
+            completion_rate: components["schemas"]["Rate"];
+            last_invocation_at: components["schemas"]["NullableTime"];
+        };
+        /** @description The tools of one MCP server, summed. */
+        Group: {
+            /** @description mcp: and the name of the server. */
+            group: string;
+            /** @description Tools of the server that were ever used. */
+            skill_count: number;
+            window: string;
+            lifetime: string;
         };
         /** @description An anomaly of the skill that is open now. */
         OpenAnomaly: {
@@ -313,6 +366,7 @@ export interface components {
             step_seconds: 3600;
             invocation_count: components["schemas"]["Count"][];
             completed_count: components["schemas"]["Count"][];
+            unknown_count: components["schemas"]["Count"][];
         };
         Skill: {
             skill_name: components["schemas"]["SkillName"];
@@ -328,6 +382,14 @@ export interface components {
             limit: number;
             offset: number;
             skills: components["schemas"]["Skill"][];
+        };
+        GroupList: {
+            at: components["schemas"]["SnapshotTime"];
+            /** @description Entries of all pages. */
+            total: number;
+            limit: number;
+            offset: number;
+            groups: components["schemas"]["Group"][];
         };
         SkillDetail: {
             at: components["schemas"]["SnapshotTime"];
@@ -346,7 +408,11 @@ export interface components {
             /** @description Null for invocations without one. */
             workflow_phase: string | null;
             invocation_count: components["schemas"]["Count"];
+            /** @description Those with an unknown outcome included. */
             completed_count: components["schemas"]["Count"];
+            /** @description Of completed_count: with an unknown outcome. */
+            unknown_count: components["schemas"]["Count"];
+            /** @description Of the invocations with a known outcome; null if there is none. */
             completion_rate: components["schemas"]["Rate"];
             avg_duration: components["schemas"]["Duration"];
         };
@@ -363,7 +429,10 @@ export interface components {
             /** @description When the step begins. */
             at: components["schemas"]["Time"];
             invocation_count: components["schemas"]["Count"];
+            /** @description Those with an unknown outcome included. */
             completed_count: components["schemas"]["Count"];
+            /** @description Of completed_count: with an unknown outcome. */
+            unknown_count: components["schemas"]["Count"];
             avg_duration: components["schemas"]["Duration"];
             /** @description Median of the durations of completed invocations, interpolated between ranks; null also if only hourly rollups exist for a part of the step. */
             p50_duration: components["schemas"]["Duration"];
@@ -537,10 +606,12 @@ export interface components {
             last_activity_at: components["schemas"]["timestamp"];
             /** @description All its invocations. */
             invocations: number;
-            /** @description Those of them that completed. */
+            /** @description Those of them that completed, those with an unknown outcome included. */
             completed: number;
             /** @description Skills that it used. */
             distinct_skills: number;
+            /** @description Of completed: with an unknown outcome. Older servers do not send it. */
+            unknown?: number;
         };
         /**
          * GET /healthz
@@ -763,6 +834,44 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SkillList"];
+                };
+            };
+            304: components["responses"]["NotModified"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["HeaderTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["QueryUnavailable"];
+        };
+    };
+    listGroups: {
+        parameters: {
+            query?: {
+                /** @description If true, only groups with an invocation in the window. */
+                active?: boolean;
+                /** @description Groups of a page. */
+                limit?: number;
+                /** @description Entries before the page. */
+                offset?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of groups. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    Vary: components["headers"]["Vary"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GroupList"];
                 };
             };
             304: components["responses"]["NotModified"];

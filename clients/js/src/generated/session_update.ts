@@ -31,11 +31,15 @@ export interface Session {
    */
   invocations: number;
   /**
-   * Those of them that completed.
+   * Those of them that completed, those with an unknown outcome included.
    */
   completed: number;
   /**
    * Skills that it used.
    */
   distinct_skills: number;
+  /**
+   * Of completed: with an unknown outcome. Older servers do not send it.
+   */
+  unknown?: number;
 }

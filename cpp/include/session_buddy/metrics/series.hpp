@@ -14,7 +14,8 @@ namespace session_buddy::metrics {
 /// One step. Durations are in seconds, of completed invocations with a duration; nullopt if there are none.
 struct SeriesPoint {
     std::int64_t invocation_count = 0;
-    std::int64_t completed_count = 0;
+    std::int64_t completed_count = 0;  ///< those with an unknown outcome included
+    std::int64_t unknown_count = 0;    ///< of completed_count
     std::optional<double> avg_duration{};
     /// Percentiles by linear interpolation between the closest ranks, (n − 1)·p from the smallest (R. J. Hyndman and
     /// Y. Fan, Sample quantiles in statistical packages, 1996, definition 7). nullopt if part of the step comes from

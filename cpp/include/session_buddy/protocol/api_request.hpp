@@ -53,6 +53,14 @@ struct SkillsRequest {
     bool operator==(const SkillsRequest&) const = default;
 };
 
+/// GET /api/v1/groups
+struct GroupsRequest {
+    bool active = false;  ///< only groups with an invocation in the window
+    Page page{};
+
+    bool operator==(const GroupsRequest&) const = default;
+};
+
 /// GET /api/v1/skill
 struct SkillRequest {
     std::string skill_name;
@@ -97,8 +105,8 @@ struct MetricsRequest {
 };
 
 /// A query of the HTTP API, parsed; equal ones get the same response at the same time.
-using ApiQuery = std::variant<BadParameter, ServerRequest, SkillsRequest, SkillRequest, SeriesRequest, AnomaliesRequest,
-                              SessionsRequest, MetricsRequest>;
+using ApiQuery = std::variant<BadParameter, ServerRequest, SkillsRequest, GroupsRequest, SkillRequest, SeriesRequest,
+                              AnomaliesRequest, SessionsRequest, MetricsRequest>;
 
 template <typename Request>
 [[nodiscard]] ApiQuery to_query(ApiRequest<Request> read) {
@@ -126,6 +134,7 @@ inline constexpr std::size_t kMaxSeriesPoints = 2000;
 // &, with + for a blank. Empty pairs are skipped. They throw only std::bad_alloc.
 [[nodiscard]] ApiRequest<ServerRequest> parse_server_request(std::string_view query);
 [[nodiscard]] ApiRequest<SkillsRequest> parse_skills_request(std::string_view query);
+[[nodiscard]] ApiRequest<GroupsRequest> parse_groups_request(std::string_view query);
 [[nodiscard]] ApiRequest<SkillRequest> parse_skill_request(std::string_view query);
 [[nodiscard]] ApiRequest<SeriesRequest> parse_series_request(std::string_view query);
 [[nodiscard]] ApiRequest<AnomaliesRequest> parse_anomalies_request(std::string_view query);

@@ -48,7 +48,8 @@ struct Sparklines {
     static constexpr std::size_t kHours = 24;
     struct Hour {
         std::int64_t invocation_count = 0;
-        std::int64_t completed_count = 0;
+        std::int64_t completed_count = 0;  ///< those with an unknown outcome included
+        std::int64_t unknown_count = 0;    ///< of completed_count
     };
     TimePoint from;  ///< start of the first hour
     std::unordered_map<std::string, std::array<Hour, kHours>> by_skill;
@@ -57,6 +58,9 @@ struct Sparklines {
 /// One page of matching_skills(). `sparklines` is null unless requested.
 [[nodiscard]] ApiBody skills_response(const Snapshot& snapshot, const SkillsRequest& request,
                                       const Sparklines* sparklines);
+
+/// One page of skill_groups().
+[[nodiscard]] ApiBody groups_response(const Snapshot& snapshot, const GroupsRequest& request);
 
 [[nodiscard]] ApiBody skill_response(const Snapshot& snapshot, const SkillMetrics& skill, const SkillHistory& history);
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <tuple>
 
 #include "session_buddy/core/enum_names.hpp"
@@ -14,6 +15,7 @@
 #include "session_buddy/core/snapshot.hpp"
 #include "session_buddy/metrics/series.hpp"
 #include "session_buddy/metrics/wilson.hpp"
+#include "session_buddy/protocol/groups.hpp"
 
 namespace session_buddy::protocol {
 
@@ -22,8 +24,27 @@ namespace session_buddy::protocol {
 [[nodiscard]] inline std::optional<double> rate(std::int64_t part, std::int64_t whole) {
     return whole > 0 ? std::optional(static_cast<double>(part) / static_cast<double>(whole)) : std::nullopt;
 }
+/// Of the invocations with a known outcome; completed_count includes the unknown ones, as v1.0 defines it.
+struct KnownOutcomes {
+    std::int64_t completed = 0;
+    std::int64_t invocations = 0;
+};
+[[nodiscard]] inline KnownOutcomes known_outcomes(std::int64_t completed, std::int64_t invocations,
+                                                  std::int64_t unknown) {
+    return {.completed = completed - unknown, .invocations = invocations - unknown};
+}
+[[nodiscard]] inline KnownOutcomes known_outcomes(const WindowMetrics& window) {
+    return known_outcomes(window.completed_count, window.invocation_count, window.unknown_count);
+}
+[[nodiscard]] inline std::optional<double> rate(const KnownOutcomes& known) {
+    return rate(known.completed, known.invocations);
+}
 [[nodiscard]] inline std::optional<double> completion_rate(const WindowMetrics& window) {
-    return rate(window.completed_count, window.invocation_count);
+    return rate(known_outcomes(window));
+}
+[[nodiscard]] inline std::optional<metrics::RateInterval> completion_interval(const WindowMetrics& window) {
+    const KnownOutcomes known = known_outcomes(window);
+    return metrics::wilson_interval(known.completed, known.invocations);
 }
 [[nodiscard]] inline std::optional<double> mean_duration(const WindowMetrics& window) {
     return window.timed_count > 0 ? std::optional(window.avg_duration_seconds) : std::nullopt;
@@ -38,17 +59,39 @@ namespace session_buddy::protocol {
 
 // ---- Live metrics
 
-inline constexpr auto kTopSkill = entity(
-    "TopSkill", "Metrics of one skill in the sliding window (24 hours unless configured).",
+/// Without details, as for subscriptions that do not ask for them: v1.0.
+inline constexpr auto kPlainTopSkill = entity(
+    "PlainTopSkill", "Metrics of one skill in the sliding window (24 hours unless configured).",
     field<"skill_name">(&SkillMetrics::skill_name, Kind::skill_name),
     field<"invocation_count">(within(&SkillMetrics::window, &WindowMetrics::invocation_count), Kind::positive,
                               "Invocations in the window."),
     field<"completed_count">(within(&SkillMetrics::window, &WindowMetrics::completed_count),
-                             "Successful completions in the window."),
+                             "Successful completions in the window, those with an unknown outcome included."),
     field<"avg_duration">(within(&SkillMetrics::window, &WindowMetrics::avg_duration_seconds), Kind::seconds,
                           "Mean duration in seconds of the completed invocations that have one; 0.0 if none has."),
     field<"last_invocation_at">(within(&SkillMetrics::window, &WindowMetrics::last_invocation_at),
                                 "Time of the last invocation."));
+
+inline constexpr std::string_view kUnknownMeaning =
+    "Of completed_count: with an unknown outcome, for example because a pipe hid the exit status. Left out of rates.";
+inline constexpr std::string_view kMedianMeaning =
+    "Median of the durations behind the mean, estimated within 4 %; null if there is none.";
+inline constexpr std::string_view kMeasuredMeaning =
+    "Durations that were measured; further ones are upper bounds, because they may include a wait, and count only if "
+    "this is 0.";
+
+inline constexpr auto kTopSkill = entity(
+    "TopSkill", kPlainTopSkill.meaning,
+    std::tuple_cat(
+        kPlainTopSkill.fields,
+        std::tuple{optional_field<"unknown_count">(within(&SkillMetrics::window, &WindowMetrics::unknown_count),
+                                                   Kind::plain, kUnknownMeaning),
+                   optional_field<"p50_duration">(within(&SkillMetrics::window, &WindowMetrics::p50_duration_seconds),
+                                                  Kind::seconds, kMedianMeaning),
+                   optional_field<"p95_duration">(within(&SkillMetrics::window, &WindowMetrics::p95_duration_seconds),
+                                                  Kind::seconds, "Their 95th percentile, likewise."),
+                   optional_field<"measured_count">(within(&SkillMetrics::window, &WindowMetrics::measured_count),
+                                                    Kind::plain, kMeasuredMeaning)}));
 
 /// Of a pair, or of a struct with these two members.
 inline constexpr auto kErrorCount = entity("ErrorCount", "How often one error type occurs.",
@@ -102,16 +145,20 @@ inline constexpr auto kActiveSession =
            field<"first_activity_at">(&SessionMetrics::first_activity_at, "Time of its first invocation."),
            field<"last_activity_at">(&SessionMetrics::last_activity_at, "Time of its last invocation."),
            field<"invocations">(&SessionMetrics::invocations, "All its invocations."),
-           field<"completed">(&SessionMetrics::completed, "Those of them that completed."),
-           field<"distinct_skills">(&SessionMetrics::distinct_skills, "Skills that it used."));
+           field<"completed">(&SessionMetrics::completed,
+                              "Those of them that completed, those with an unknown outcome included."),
+           field<"distinct_skills">(&SessionMetrics::distinct_skills, "Skills that it used."),
+           optional_field<"unknown">(&SessionMetrics::unknown, Kind::plain,
+                                     "Of completed: with an unknown outcome. Older servers do not send it."));
 
 inline constexpr auto kSkillSummary =
     entity("SkillSummary", "Metrics of one skill over its whole recorded life.",
            field<"skill_name">(&SkillMetrics::skill_name, Kind::skill_name),
            field<"total_invocations">(within(&SkillMetrics::lifetime, &LifetimeMetrics::total_invocations),
                                       "All recorded invocations."),
-           field<"completion_rate">(within(&SkillMetrics::lifetime, &LifetimeMetrics::completion_rate), Kind::fraction,
-                                    "Completed invocations by all invocations, a fraction."),
+           field<"completion_rate">(
+               within(&SkillMetrics::lifetime, &LifetimeMetrics::completion_rate), Kind::fraction,
+               "Completed invocations by all invocations, those with an unknown outcome included, a fraction."),
            field<"avg_duration_seconds">(within(&SkillMetrics::lifetime, &LifetimeMetrics::avg_duration_seconds),
                                          Kind::seconds, "Mean duration in seconds; 0.0 if none is known."),
            field<"last_invocation_at">(within(&SkillMetrics::lifetime, &LifetimeMetrics::last_invocation_at),
@@ -121,43 +168,73 @@ inline constexpr auto kSkillSummary =
 
 inline constexpr auto kWindow = entity(
     "Window", "Metrics of the sliding window.", field<"invocation_count">(&WindowMetrics::invocation_count),
-    field<"completed_count">(&WindowMetrics::completed_count),
-    field<"completion_rate">([](const WindowMetrics& window) { return completion_rate(window); }, Kind::fraction),
+    field<"completed_count">(&WindowMetrics::completed_count, "Those with an unknown outcome included."),
+    field<"unknown_count">(&WindowMetrics::unknown_count, kUnknownMeaning),
+    field<"completion_rate">([](const WindowMetrics& window) { return completion_rate(window); }, Kind::fraction,
+                             "Of the invocations with a known outcome; null if there is none."),
     field<"completion_rate_low">(
         [](const WindowMetrics& window) {
-            const auto interval = metrics::wilson_interval(window.completed_count, window.invocation_count);
+            const auto interval = completion_interval(window);
             return interval ? std::optional(interval->low) : std::nullopt;
         },
         Kind::fraction, "Lower end of the 95 % Wilson interval."),
     field<"completion_rate_high">(
         [](const WindowMetrics& window) {
-            const auto interval = metrics::wilson_interval(window.completed_count, window.invocation_count);
+            const auto interval = completion_interval(window);
             return interval ? std::optional(interval->high) : std::nullopt;
         },
         Kind::fraction, "Upper end of the 95 % Wilson interval."),
-    field<"avg_duration">([](const WindowMetrics& window) { return mean_duration(window); }, Kind::seconds),
+    field<"avg_duration">([](const WindowMetrics& window) { return mean_duration(window); }, Kind::seconds,
+                          "Mean over the completed invocations with a measured duration; where none has one, over the "
+                          "upper bounds."),
+    field<"p50_duration">(&WindowMetrics::p50_duration_seconds, Kind::seconds, kMedianMeaning),
+    field<"p95_duration">(&WindowMetrics::p95_duration_seconds, Kind::seconds, "Their 95th percentile, likewise."),
+    field<"measured_count">(&WindowMetrics::measured_count, kMeasuredMeaning),
     field<"last_invocation_at">(last_in_window));
+
+inline constexpr std::tuple kLifetimeCounts{
+    field<"total_invocations">(&LifetimeMetrics::total_invocations),
+    field<"completed_invocations">(&LifetimeMetrics::completed_invocations, "Those with an unknown outcome included."),
+    field<"unknown_invocations">(&LifetimeMetrics::unknown_invocations,
+                                 "Of completed_invocations: with an unknown outcome. Left out of the rate."),
+    field<"completion_rate">(
+        [](const LifetimeMetrics& lifetime) {
+            return rate(known_outcomes(lifetime.completed_invocations, lifetime.total_invocations,
+                                       lifetime.unknown_invocations));
+        },
+        Kind::fraction, "Of the invocations with a known outcome; null if there is none.")};
+inline constexpr std::tuple kLifetimeEnd{field<"last_invocation_at">(&LifetimeMetrics::last_invocation_at)};
 
 inline constexpr auto kLifetime =
     entity("Lifetime", "Metrics of all invocations ever recorded, including deleted ones.",
-           field<"total_invocations">(&LifetimeMetrics::total_invocations),
-           field<"completed_invocations">(&LifetimeMetrics::completed_invocations),
-           field<"completion_rate">(
-               [](const LifetimeMetrics& lifetime) {
-                   return rate(lifetime.completed_invocations, lifetime.total_invocations);
-               },
-               Kind::fraction),
-           field<"avg_duration_seconds">([](const LifetimeMetrics& lifetime) { return mean_duration(lifetime); },
-                                         Kind::seconds),
-           field<"last_invocation_at">(&LifetimeMetrics::last_invocation_at));
+           std::tuple_cat(kLifetimeCounts,
+                          std::tuple{field<"avg_duration_seconds">(
+                              [](const LifetimeMetrics& lifetime) { return mean_duration(lifetime); }, Kind::seconds,
+                              "Mean of all durations, upper bounds included, as skill_metrics has it.")},
+                          kLifetimeEnd));
+/// Of several skills: without a mean, because the number of durations of each is not kept.
+inline constexpr auto kLifetimeSums =
+    entity("LifetimeSums", "Sums over all invocations of several skills ever recorded, including deleted ones.",
+           std::tuple_cat(kLifetimeCounts, kLifetimeEnd));
 
-inline constexpr auto kPhase = entity(
-    "Phase", "Invocations of one workflow phase.",
-    field<"workflow_phase">(&PhaseCount::workflow_phase, "Null for invocations without one."),
-    field<"invocation_count">(&PhaseCount::invocation_count), field<"completed_count">(&PhaseCount::completed_count),
-    field<"completion_rate">(
-        [](const PhaseCount& phase) { return rate(phase.completed_count, phase.invocation_count); }, Kind::fraction),
-    field<"avg_duration">(&PhaseCount::avg_duration_seconds, Kind::seconds));
+inline constexpr auto kGroup =
+    entity("Group", "The tools of one MCP server, summed.",
+           field<"group">(&SkillGroup::group, "mcp: and the name of the server."),
+           field<"skill_count">(&SkillGroup::skill_count, Kind::positive, "Tools of the server that were ever used."),
+           field<"window", &kWindow>(&SkillGroup::window), field<"lifetime", &kLifetimeSums>(&SkillGroup::lifetime));
+
+inline constexpr auto kPhase =
+    entity("Phase", "Invocations of one workflow phase.",
+           field<"workflow_phase">(&PhaseCount::workflow_phase, "Null for invocations without one."),
+           field<"invocation_count">(&PhaseCount::invocation_count),
+           field<"completed_count">(&PhaseCount::completed_count, "Those with an unknown outcome included."),
+           field<"unknown_count">(&PhaseCount::unknown_count, "Of completed_count: with an unknown outcome."),
+           field<"completion_rate">(
+               [](const PhaseCount& phase) {
+                   return rate(known_outcomes(phase.completed_count, phase.invocation_count, phase.unknown_count));
+               },
+               Kind::fraction, "Of the invocations with a known outcome; null if there is none."),
+           field<"avg_duration">(&PhaseCount::avg_duration_seconds, Kind::seconds));
 
 /// One step of a series.
 struct SeriesItem {
@@ -168,7 +245,10 @@ struct SeriesItem {
 inline constexpr auto kPoint = entity(
     "Point", "One step of a series.", field<"at">(&SeriesItem::at, "When the step begins."),
     field<"invocation_count">(within(&SeriesItem::point, &metrics::SeriesPoint::invocation_count)),
-    field<"completed_count">(within(&SeriesItem::point, &metrics::SeriesPoint::completed_count)),
+    field<"completed_count">(within(&SeriesItem::point, &metrics::SeriesPoint::completed_count),
+                             "Those with an unknown outcome included."),
+    field<"unknown_count">(within(&SeriesItem::point, &metrics::SeriesPoint::unknown_count),
+                           "Of completed_count: with an unknown outcome."),
     field<"avg_duration">(within(&SeriesItem::point, &metrics::SeriesPoint::avg_duration), Kind::seconds),
     field<"p50_duration">(within(&SeriesItem::point, &metrics::SeriesPoint::p50_duration), Kind::seconds,
                           "Median of the durations of completed invocations, interpolated between ranks; null also if "
@@ -208,6 +288,9 @@ enum class SkillSort : std::uint8_t {
     skill_name,
     completion_rate,
     avg_duration,
+    p50_duration,
+    p95_duration,
+    unknown_count,
     last_invocation_at,
     deviation_score,
     total_invocations
@@ -216,7 +299,8 @@ enum class SkillSort : std::uint8_t {
 inline constexpr EnumNames kSkillSorts{std::array{
     EnumName{SkillSort::invocation_count, "invocation_count"}, EnumName{SkillSort::skill_name, "skill_name"},
     EnumName{SkillSort::completion_rate, "completion_rate"}, EnumName{SkillSort::avg_duration, "avg_duration"},
-    EnumName{SkillSort::last_invocation_at, "last_invocation_at"},
+    EnumName{SkillSort::p50_duration, "p50_duration"}, EnumName{SkillSort::p95_duration, "p95_duration"},
+    EnumName{SkillSort::unknown_count, "unknown_count"}, EnumName{SkillSort::last_invocation_at, "last_invocation_at"},
     EnumName{SkillSort::deviation_score, "deviation_score"},
     EnumName{SkillSort::total_invocations, "total_invocations"}}};
 
@@ -234,6 +318,12 @@ inline constexpr EnumNames kSkillSorts{std::array{
             return completion_rate(skill.window);
         case SkillSort::avg_duration:
             return mean_duration(skill.window);
+        case SkillSort::p50_duration:
+            return skill.window.p50_duration_seconds;
+        case SkillSort::p95_duration:
+            return skill.window.p95_duration_seconds;
+        case SkillSort::unknown_count:
+            return static_cast<double>(skill.window.unknown_count);
         case SkillSort::last_invocation_at:
             if (const auto last = last_invocation(skill)) {
                 return static_cast<double>(last->time_since_epoch().count());

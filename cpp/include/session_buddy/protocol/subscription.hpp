@@ -14,7 +14,7 @@ inline constexpr std::size_t kMaxSkillNames = 50;
 /// Which anomalies of its skills a subscription receives, and with how much detail.
 struct AnomalyView {
     double min_deviation = 0.0;  ///< minimum deviation_score; finite, not negative
-    bool details = false;        ///< include the details of each anomaly
+    bool details = false;        ///< include the details of each anomaly and skill
 
     bool operator==(const AnomalyView&) const = default;
 };
