@@ -1,4 +1,4 @@
-"""Run development tools on small projects and write what they print: samples for the verdicts that are read from outputs.
+"""Run development tools on small projects and write what they print, as samples for the verdicts read from outputs.
 
 usage: record_outputs.py [--into FOLDER] [--node-modules FOLDER] [--only TOOL,TOOL]
 
