@@ -49,6 +49,8 @@ API_REFERENCES = {
     "time?": "#/components/schemas/NullableTime",
     "seconds?": "#/components/schemas/Duration",
     "fraction?": "#/components/schemas/Rate",
+    "Window": "#/components/schemas/Window",
+    "LifetimeSums": "#/components/schemas/LifetimeSums",
     "AnomalyDetails": "schemas/metrics_update.json#/$defs/details",
 }
 

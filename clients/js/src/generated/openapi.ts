@@ -344,8 +344,8 @@ export interface components {
             group: string;
             /** @description Tools of the server that were ever used. */
             skill_count: number;
-            window: string;
-            lifetime: string;
+            window: components["schemas"]["Window"];
+            lifetime: components["schemas"]["LifetimeSums"];
         };
         /** @description An anomaly of the skill that is open now. */
         OpenAnomaly: {
