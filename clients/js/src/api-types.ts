@@ -3,7 +3,7 @@
 import type { components, operations } from './generated/openapi.js';
 
 type Schemas = components['schemas'];
-type Query<O extends 'listSkills' | 'getSeries' | 'listAnomalies' | 'listSessions'> = NonNullable<
+type Query<O extends 'listSkills' | 'listGroups' | 'getSeries' | 'listAnomalies' | 'listSessions'> = NonNullable<
   operations[O]['parameters']['query']
 >;
 type WithDates<Q> = Omit<Q, 'from' | 'to'> & { from?: Date | string; to?: Date | string };
@@ -17,6 +17,9 @@ export type LifetimeMetrics = Schemas['Lifetime'];
 export type PhaseMetrics = Schemas['Phase'];
 export type OpenAnomaly = Schemas['OpenAnomaly'];
 export type Sparkline = Schemas['Sparkline'];
+/** The tools of one MCP server, summed. */
+export type SkillGroup = Schemas['Group'];
+export type GroupList = Schemas['GroupList'];
 export type Series = Schemas['Series'];
 export type SeriesPoint = Schemas['Point'];
 export type AnomalyEpisode = Schemas['Anomaly'];
@@ -25,6 +28,7 @@ export type SessionList = Schemas['SessionList'];
 
 export type SkillsQuery = Query<'listSkills'>;
 export type SkillSort = NonNullable<SkillsQuery['sort']>;
+export type GroupsQuery = Query<'listGroups'>;
 export type SeriesQuery = Omit<WithDates<Query<'getSeries'>>, 'step'> & { step?: number | string };
 export type AnomaliesQuery = WithDates<Query<'listAnomalies'>>;
 export type SessionsQuery = Query<'listSessions'>;

@@ -2,6 +2,8 @@
 import type {
   AnomaliesQuery,
   AnomalyList,
+  GroupList,
+  GroupsQuery,
   Series,
   SeriesQuery,
   ServerInfo,
@@ -71,6 +73,11 @@ export class SessionBuddyApi {
 
   skills(query: SkillsQuery = {}, options?: CallOptions): Promise<SkillList> {
     return this.#get('skills', { ...query }, options);
+  }
+
+  /** The MCP servers, each with the sums over its tools, most invocations first. */
+  groups(query: GroupsQuery = {}, options?: CallOptions): Promise<GroupList> {
+    return this.#get('groups', { ...query }, options);
   }
 
   /** Rejects with an ApiError of code `unknown_skill` if there is no such skill. */

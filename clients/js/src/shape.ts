@@ -2,10 +2,13 @@
 
 export type Shape = 'string' | 'number' | 'boolean' | readonly [Shape] | { readonly [member: string]: Shape };
 
-const SKILL: Shape = {
-  skill_name: 'string',
+const METRICS: Shape & object = {
   window: { invocation_count: 'number', completed_count: 'number' },
   lifetime: { total_invocations: 'number', completed_invocations: 'number' },
+};
+const SKILL: Shape = {
+  skill_name: 'string',
+  ...METRICS,
   anomalies: [{ anomaly_type: 'string' }],
 };
 
@@ -21,6 +24,12 @@ export const SHAPES = {
     skills: 'number',
   },
   skills: { total: 'number', limit: 'number', offset: 'number', skills: [SKILL] },
+  groups: {
+    total: 'number',
+    limit: 'number',
+    offset: 'number',
+    groups: [{ group: 'string', skill_count: 'number', ...METRICS }],
+  },
   skill: {
     ...SKILL,
     errors: [{ error_type: 'string', count: 'number' }],
