@@ -19,6 +19,16 @@ const SKILL = `#/skill/${encodeURIComponent('mypy')}`;
 const STATES = [
   { name: 'busy', scenario: 'busy', hash: '', ready: '[data-testid=anomaly]' },
   { name: 'skill', scenario: 'busy', hash: SKILL, ready: '.uplot canvas' },
+  { name: 'bounds', scenario: 'busy', hash: '#/skill/Edit', ready: '.uplot canvas' },
+  { name: 'unknown', scenario: 'busy', hash: '#/skill/npm%20test%20--%20--run', ready: '.uplot canvas' },
+  {
+    name: 'servers',
+    scenario: 'busy',
+    hash: '',
+    ready: '[data-testid=anomaly]',
+    open: ['MCP servers', 'session-buddy'],
+  },
+  { name: 'help', scenario: 'busy', hash: '#/help', ready: '.help' },
   { name: 'empty', scenario: 'empty', hash: '', ready: '[data-testid=empty]' },
   { name: 'old', scenario: 'old', hash: '', ready: '[data-testid=idle]' },
   { name: 'old-skill', scenario: 'old', hash: SKILL, ready: '.uplot canvas' },
@@ -68,7 +78,8 @@ for (const state of STATES) {
         await page.waitForSelector('[data-testid=banner]');
         await page.waitForSelector('.stale-age');
       }
-      await page.waitForTimeout(150);
+      for (const name of state.open ?? []) await page.getByRole('button', { name }).click();
+      await page.waitForTimeout(state.open ? 500 : 150);
       const wide = await page.evaluate(
         () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
       );

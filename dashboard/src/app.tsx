@@ -7,11 +7,12 @@ import { usePoll } from './data/poll.ts';
 import { useStore } from './data/store.ts';
 import { moment, span } from './format.ts';
 import { plainName } from './names.ts';
-import { parseRoute, type Route } from './route.ts';
+import { HELP_HREF, parseRoute, type Route } from './route.ts';
 import { Anomalies } from './views/anomalies.tsx';
 import { Empty } from './views/empty.tsx';
 import { Episodes } from './views/episodes.tsx';
 import { Banner, Header } from './views/header.tsx';
+import { HELP_TITLE, Help } from './views/help.tsx';
 import { Notices } from './views/notices.tsx';
 import { Sessions } from './views/sessions.tsx';
 import { SkillPage } from './views/skill.tsx';
@@ -96,6 +97,7 @@ function Footer() {
           Database <Name name={server.database.path} />
         </span>
       )}
+      <a href={HELP_HREF}>{HELP_TITLE}</a>
       <a href="assets/licenses.txt">Licences</a>
       {hasToken && (
         <button type="button" class="link-button" onClick={forgetToken}>
@@ -127,9 +129,20 @@ function useServerInfo(): void {
   useEffect(() => live.set({ serverError: error }), [error]);
   const runs = useLiveSum((skill) => skill.invocation_count);
   const completed = useLiveSum((skill) => skill.completed_count);
+  const unknown = useLiveSum((skill) => skill.unknown_count ?? 0);
   // A change of the connection state also triggers a poll, to find out whether the server still responds.
   const connection = useStore(live, (state) => state.connection.status);
-  useEffect(refresh, [runs, completed, connection, refresh]);
+  useEffect(refresh, [runs, completed, unknown, connection, refresh]);
+}
+
+function titleOf(route: Route): string {
+  if (route.view === 'overview') return TITLE;
+  return `${route.view === 'skill' ? plainName(route.skillName) : HELP_TITLE} · ${TITLE}`;
+}
+
+function View({ route }: { route: Route }) {
+  if (route.view === 'skill') return <SkillPage key={route.skillName} skillName={route.skillName} />;
+  return route.view === 'help' ? <Help /> : <Overview />;
 }
 
 export function App() {
@@ -139,10 +152,10 @@ export function App() {
   const mounted = useRef(false);
   useServerInfo();
 
-  const view = route.view === 'skill' ? `skill ${route.skillName}` : 'overview';
+  const view = route.view === 'skill' ? `skill ${route.skillName}` : route.view;
   // On a change of the view: set the title, focus the heading and scroll to the top.
   useEffect(() => {
-    document.title = route.view === 'skill' ? `${plainName(route.skillName)} · ${TITLE}` : TITLE;
+    document.title = titleOf(route);
     if (mounted.current) {
       window.scrollTo(0, 0);
       main.current?.querySelector('h1')?.focus({ preventScroll: true });
@@ -169,7 +182,7 @@ export function App() {
         {ready && (
           <>
             <Banner />
-            {route.view === 'skill' ? <SkillPage key={route.skillName} skillName={route.skillName} /> : <Overview />}
+            <View route={route} />
           </>
         )}
       </main>

@@ -1,7 +1,16 @@
 // Rows of the skills table: data of the HTTP API, merged with newer metrics from the WebSocket.
-import type { MetricsUpdate, Skill, SkillSort, SkillSummary, Sparkline, WindowMetrics } from 'session-buddy-client';
+import type {
+  MetricsUpdate,
+  Skill,
+  SkillGroup,
+  SkillSort,
+  SkillSummary,
+  Sparkline,
+  WindowMetrics,
+} from 'session-buddy-client';
 import { moment } from './format.ts';
-import { type Interval, wilson } from './wilson.ts';
+import { type Outcomes, outcomesOf, successRate } from './outcomes.ts';
+import type { Interval } from './wilson.ts';
 
 /** Metrics under their names in the API. A metric that a source does not report is absent. */
 type Metrics = Partial<WindowMetrics> &
@@ -9,8 +18,9 @@ type Metrics = Partial<WindowMetrics> &
 
 export interface SkillRow extends Metrics {
   skill_name: string;
+  outcomes: Outcomes;
   completion_rate: number | null;
-  /** The 95 % interval of the success rate; null without invocations. */
+  /** The success rate with its 95 % interval; null without a known outcome. */
   interval: Interval | null;
   /** Null if only the WebSocket has reported the skill. */
   total_invocations: number | null;
@@ -18,10 +28,12 @@ export interface SkillRow extends Metrics {
 }
 
 function row(skill_name: string, metrics: Metrics, summary: SkillSummary | null): SkillRow {
-  const interval = wilson(metrics.completed_count, metrics.invocation_count);
+  const outcomes = outcomesOf(metrics.invocation_count, metrics.completed_count, metrics.unknown_count);
+  const interval = successRate(outcomes);
   return {
     ...metrics,
     skill_name,
+    outcomes,
     completion_rate: interval?.rate ?? null,
     interval,
     total_invocations: summary?.lifetime.total_invocations ?? null,
@@ -38,10 +50,12 @@ export function rowOfLive(skill: Skill, summary: SkillSummary | null): SkillRow 
 
 /** A row with all-time metrics, for an empty window. */
 export function rowOfLifetime({ sparkline: _, ...summary }: SkillSummary): SkillRow {
-  const { total_invocations, completed_invocations, avg_duration_seconds, last_invocation_at } = summary.lifetime;
+  const { total_invocations, completed_invocations, unknown_invocations, avg_duration_seconds, last_invocation_at } =
+    summary.lifetime;
   const metrics = {
     invocation_count: total_invocations,
     completed_count: completed_invocations,
+    unknown_count: unknown_invocations,
     avg_duration: avg_duration_seconds,
     last_invocation_at,
   };
@@ -51,6 +65,35 @@ export function rowOfLifetime({ sparkline: _, ...summary }: SkillSummary): Skill
 export function rowOfSummary(summary: SkillSummary): SkillRow {
   const last_invocation_at = summary.window.last_invocation_at ?? summary.lifetime.last_invocation_at;
   return row(summary.skill_name, { ...summary.window, last_invocation_at }, summary);
+}
+
+/** The tools of one MCP server. */
+export interface ServerRow extends SkillRow {
+  tools: number;
+}
+
+/** The group prefix of the API; the name of the server follows. */
+const MCP = 'mcp:';
+
+/** `idle` if the window is empty: the row then has the metrics of all time, which have no durations. */
+export function rowOfServer({ group, skill_count, window, lifetime }: SkillGroup, idle: boolean): ServerRow {
+  const { last_invocation_at } = lifetime;
+  const metrics: Metrics = idle
+    ? {
+        invocation_count: lifetime.total_invocations,
+        completed_count: lifetime.completed_invocations,
+        unknown_count: lifetime.unknown_invocations,
+        avg_duration: null,
+        last_invocation_at,
+      }
+    : { ...window, last_invocation_at: window.last_invocation_at ?? last_invocation_at };
+  const name = group.startsWith(MCP) ? group.slice(MCP.length) : group;
+  return { ...row(name, metrics, null), total_invocations: lifetime.total_invocations, tools: skill_count };
+}
+
+/** What the names of all tools of an MCP server begin with. */
+export function toolPrefix(server: string): string {
+  return `mcp__${server}__`;
 }
 
 /** Whether an update is at least as new as an API response of time `at`; false when the WebSocket is stalled. */
@@ -82,12 +125,12 @@ function value(row: SkillRow, sort: SkillSort, scores: ReadonlyMap<string, numbe
 }
 
 /** Ties sort by name; rows without a value come last in both orders. `scores` has the open anomalies by skill. */
-export function sortRows(
-  rows: readonly SkillRow[],
+export function sortRows<Row extends SkillRow>(
+  rows: readonly Row[],
   sort: SkillSort,
   order: SortOrder,
   scores: ReadonlyMap<string, number>,
-): SkillRow[] {
+): Row[] {
   const sign = order === 'asc' ? 1 : -1;
   const byName = (a: SkillRow, b: SkillRow) => (a.skill_name < b.skill_name ? -1 : a.skill_name > b.skill_name ? 1 : 0);
   return [...rows].sort((a, b) => {

@@ -4,7 +4,7 @@ import { mergeRows, rowOfLifetime, rowOfLive, type SkillRow, type SortOrder, sor
 
 export const PAGE_SIZE = 50;
 
-export type Filter = 'all' | 'active' | 'anomalies';
+export type Filter = 'all' | 'active' | 'anomalies' | 'servers';
 
 export interface Selection {
   search: string;

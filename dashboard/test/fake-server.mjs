@@ -44,6 +44,8 @@ const NAMES = [
   'docs/build',
   'npm test -- --run',
   'mcp__session-buddy__search_conversations_and_reflections_by_concept',
+  'mcp__session-buddy__reflect',
+  'mcp__github__create_pull_request',
   'docker compose up',
   'تحليل السجلات',
   '日本語の要約',
@@ -69,13 +71,21 @@ function skillsAt(now) {
     const completed = counts.map((count) => Math.round(count * Math.min(1, rate + 0.06 * (roll() - 0.5))));
     const n = index === NAMES.length - 1 ? 0 : counts.reduce((a, b) => a + b, 0);
     const good = index === NAMES.length - 1 ? 0 : completed.reduce((a, b) => a + b, 0);
+    // Shares with an unknown outcome: none, a few, or all.
+    const hidden = { 'pytest-run': 0.3, 'ruff-check': 0.5, 'npm test -- --run': 1 }[name] ?? 0;
+    const unknown = completed.map((count, hour) =>
+      hidden === 1 ? counts[hour] : Math.floor(Math.min(count, counts[hour]) * hidden),
+    );
     const last = n === 0 ? now - 9 * 86_400_000 : now - Math.round(roll() * 1000 * 3 ** Math.min(9, index / 1.6));
     return {
       name,
       counts: n ? counts : counts.map(() => 0),
-      completed: n ? completed : counts.map(() => 0),
+      completed: n ? (hidden === 1 ? counts : completed) : counts.map(() => 0),
+      unknown: n ? unknown : counts.map(() => 0),
       n,
-      good,
+      good: hidden === 1 ? n : good,
+      hidden: n ? unknown.reduce((a, b) => a + b, 0) : 0,
+      measured: name === 'Edit' || name === 'Read' ? 0 : n,
       avg: n ? 0.03 * 3 ** (roll() * 6) : null,
       last,
     };
@@ -152,26 +162,42 @@ function sessionsAt(now) {
     invocations: 214 - 48 * index,
     completed: 203 - 47 * index,
     distinct_skills: 14 - 3 * index,
+    unknown: 9 * index,
   }));
 }
 
+const rateOf = (good, n, unknown) => (n > unknown ? (good - unknown) / (n - unknown) : null);
+
+/** The durations of a window: quantiles of a skewed distribution. */
+const durations = ({ avg, measured }) => ({
+  avg_duration: avg,
+  p50_duration: avg && avg * 0.6,
+  p95_duration: avg && avg * 3.1,
+  measured_count: measured,
+});
+
 function summary(skill, anomalies, sparkline, now) {
-  const [low, high] = wilson(skill.good, skill.n);
+  const [low, high] = wilson(skill.good - skill.hidden, skill.n - skill.hidden);
+  const total = (skill.total ?? skill.n) * 31 + 12;
+  const completed = (skill.totalGood ?? skill.good) * 31 + 12;
+  const unknown = (skill.totalHidden ?? skill.hidden) * 31;
   return {
     skill_name: skill.name,
     window: {
       invocation_count: skill.n,
       completed_count: skill.good,
-      completion_rate: skill.n ? skill.good / skill.n : null,
+      unknown_count: skill.hidden,
+      completion_rate: rateOf(skill.good, skill.n, skill.hidden),
       completion_rate_low: low,
       completion_rate_high: high,
-      avg_duration: skill.avg,
+      ...durations(skill),
       last_invocation_at: skill.n ? iso(skill.last) : null,
     },
     lifetime: {
-      total_invocations: (skill.total ?? skill.n) * 31 + 12,
-      completed_invocations: (skill.totalGood ?? skill.good) * 31 + 12,
-      completion_rate: ((skill.totalGood ?? skill.good) * 31 + 12) / ((skill.total ?? skill.n) * 31 + 12),
+      total_invocations: total,
+      completed_invocations: completed,
+      unknown_invocations: unknown,
+      completion_rate: rateOf(completed, total, unknown),
       avg_duration_seconds: skill.avg ?? 1.2,
       last_invocation_at: iso(skill.last),
     },
@@ -185,6 +211,7 @@ function summary(skill, anomalies, sparkline, now) {
             step_seconds: 3600,
             invocation_count: skill.counts,
             completed_count: skill.completed,
+            unknown_count: skill.unknown,
           },
         }
       : {}),
@@ -214,6 +241,7 @@ function series(query, now) {
       at: iso(at),
       invocation_count: count,
       completed_count: good,
+      unknown_count: pruned ? 0 : Math.floor(good * 0.15),
       avg_duration: mean,
       p50_duration: pruned ? null : mean && mean * 0.9,
       p95_duration: pruned ? null : mean && mean * (1.6 + roll()),
@@ -272,8 +300,12 @@ export async function serve({ scenario = 'busy', port = 0, interval = 1000 } = {
             avg: null,
             total: skill.n,
             totalGood: skill.good,
+            totalHidden: skill.hidden,
+            hidden: 0,
+            measured: 0,
             counts: skill.counts.map(() => 0),
             completed: skill.counts.map(() => 0),
+            unknown: skill.counts.map(() => 0),
           }))
         : skillsAt(now());
   const anomalies = () => (state.empty || old ? [] : state.anomalies(now()));
@@ -299,9 +331,11 @@ export async function serve({ scenario = 'busy', port = 0, interval = 1000 } = {
       skills: skills().length,
       invocation_count: skills().reduce((sum, skill) => sum + skill.n, 0),
       completed_count: skills().reduce((sum, skill) => sum + skill.good, 0),
+      unknown_count: skills().reduce((sum, skill) => sum + skill.hidden, 0),
       lifetime: {
         total_invocations: lifetimes().reduce((sum, each) => sum + each.total_invocations, 0),
         completed_invocations: lifetimes().reduce((sum, each) => sum + each.completed_invocations, 0),
+        unknown_invocations: lifetimes().reduce((sum, each) => sum + each.unknown_invocations, 0),
         last_invocation_at: lifetimes().reduce((last, each) => {
           return last === null || each.last_invocation_at > last ? each.last_invocation_at : last;
         }, null),
@@ -321,6 +355,8 @@ export async function serve({ scenario = 'busy', port = 0, interval = 1000 } = {
           skill_name: (s) => s.skill_name,
           completion_rate: (s) => s.window.completion_rate ?? -1,
           avg_duration: (s) => s.window.avg_duration ?? -1,
+          p50_duration: (s) => s.window.p50_duration ?? -1,
+          p95_duration: (s) => s.window.p95_duration ?? -1,
           total_invocations: (s) => s.lifetime.total_invocations,
           last_invocation_at: (s) => s.lifetime.last_invocation_at,
           deviation_score: (s) => s.anomalies[0]?.deviation_score ?? -1,
@@ -331,6 +367,27 @@ export async function serve({ scenario = 'busy', port = 0, interval = 1000 } = {
       const limit = Number(query.get('limit') ?? 50);
       const offset = Number(query.get('offset') ?? 0);
       return { at: iso(now()), total: list.length, limit, offset, skills: list.slice(offset, offset + limit) };
+    },
+    groups: () => {
+      const serverOf = (skill) => skill.name.split('__')[1];
+      const tools = skills().filter((skill) => skill.name.startsWith('mcp__'));
+      const servers = new Map(
+        tools.map((tool) => [serverOf(tool), tools.filter((each) => serverOf(each) === serverOf(tool))]),
+      );
+      const groups = [...servers].map(([server, tools]) => {
+        const sum = (key) => tools.reduce((total, tool) => total + (tool[key] ?? 0), 0);
+        const one = {
+          name: server,
+          ...Object.fromEntries(['n', 'good', 'hidden', 'measured'].map((key) => [key, sum(key)])),
+          avg: tools[0].avg,
+          last: Math.max(...tools.map((tool) => tool.last)),
+          ...(old ? { total: sum('total'), totalGood: sum('totalGood'), totalHidden: sum('totalHidden') } : {}),
+        };
+        const { window, lifetime } = summary(one, [], false, now());
+        const { avg_duration_seconds: _, ...sums } = lifetime;
+        return { group: `mcp:${server}`, skill_count: tools.length, window, lifetime: sums };
+      });
+      return { at: iso(now()), total: groups.length, limit: 500, offset: 0, groups };
     },
     skill: (query) => {
       const skill = skills().find((each) => each.name === query.get('skill_name'));
@@ -353,7 +410,8 @@ export async function serve({ scenario = 'busy', port = 0, interval = 1000 } = {
           workflow_phase,
           invocation_count: Math.round(skill.n * part),
           completed_count: Math.round(skill.good * part),
-          completion_rate: skill.good / skill.n,
+          unknown_count: Math.round(skill.hidden * part),
+          completion_rate: rateOf(skill.good, skill.n, skill.hidden),
           avg_duration: skill.avg,
         })),
       };
@@ -409,6 +467,7 @@ export async function serve({ scenario = 'busy', port = 0, interval = 1000 } = {
             completed_count: skill.good,
             avg_duration: skill.avg,
             last_invocation_at: iso(skill.last),
+            ...(detailed ? { unknown_count: skill.hidden, ...durations(skill) } : {}),
           })),
         anomalies: anomalies().map(({ details, ...rest }) => (detailed ? { ...rest, details } : rest)),
       },

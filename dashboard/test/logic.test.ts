@@ -15,14 +15,16 @@ import { connectionLabel, disconnectedMessage, staleAfter } from '../src/connect
 import { ServerClock } from '../src/data/clock.ts';
 import { failed, initialState, succeeded } from '../src/data/query-state.ts';
 import { storedText } from '../src/data/stored-text.ts';
+import { areBounds, type Durations, quantileText } from '../src/durations.ts';
 import { hasMeans, historyData } from '../src/history.ts';
 import { endOfHistory, idleSince } from '../src/idle.ts';
 import { limitsSentence } from '../src/limits.ts';
 import { nameParts, plainName } from '../src/names.ts';
 import { addNotices, announcement, NO_NOTICES, removeNotice } from '../src/notices.ts';
+import { outcomesOf, outcomeText, successRate } from '../src/outcomes.ts';
 import { bounds, RANGES } from '../src/ranges.ts';
-import { parseRoute, skillHref } from '../src/route.ts';
-import { isNewer, liveSkills, mergeRows, rowOfLifetime, sortRows } from '../src/rows.ts';
+import { HELP_HREF, parseRoute, skillHref } from '../src/route.ts';
+import { isNewer, liveSkills, mergeRows, rowOfLifetime, rowOfServer, sortRows, toolPrefix } from '../src/rows.ts';
 import { wilson } from '../src/wilson.ts';
 
 describe('the Wilson interval', () => {
@@ -86,6 +88,7 @@ describe('the route', () => {
   test.each(['', '#', '#/', '#/skill/', '#/skill/%', '#main'])('%j is the overview', (hash) => {
     expect(parseRoute(hash)).toEqual({ view: 'overview' });
   });
+  test('to the explanation of the metrics', () => expect(parseRoute(HELP_HREF)).toEqual({ view: 'help' }));
 });
 
 describe('a name', () => {
@@ -205,16 +208,21 @@ function summary(skill_name: string, invocation_count: number, completed_count =
     window: {
       invocation_count,
       completed_count,
+      unknown_count: 0,
       completion_rate: invocation_count ? completed_count / invocation_count : null,
       completion_rate_low: null,
       completion_rate_high: null,
       avg_duration: 1,
+      p50_duration: 0.8,
+      p95_duration: 2,
+      measured_count: invocation_count,
       last_invocation_at: invocation_count ? '2026-02-10T12:00:00Z' : null,
     },
     lifetime: {
       total_invocations: 100,
       completed_invocations: 90,
-      completion_rate: 0.9,
+      unknown_invocations: 10,
+      completion_rate: 80 / 90,
       avg_duration_seconds: 1,
       last_invocation_at: '2026-02-01T12:00:00Z',
     },
@@ -251,6 +259,36 @@ describe('the rows of the skills table', () => {
     expect(mergeRows([withMetric], [skill('a', 9)])).toMatchObject([{ invocation_count: 9, p95_duration: 7 }]);
     expect(mergeRows([withMetric], [])).toMatchObject([{ invocation_count: 4, p95_duration: 7 }]);
     expect(rowOfLifetime(withMetric)).not.toHaveProperty('p95_duration');
+  });
+
+  test('have rates of known outcomes, and none without a known outcome', () => {
+    const some: Skill = { ...skill('a', 10), completed_count: 8, unknown_count: 4 };
+    const all: Skill = { ...skill('b', 3), unknown_count: 3 };
+    const rows = mergeRows([summary('a', 9), summary('b', 2)], [some, all]);
+    expect(rows).toMatchObject([
+      { completion_rate: 4 / 6, outcomes: { completed: 4, failed: 2, unknown: 4 } },
+      { completion_rate: null, interval: null, outcomes: { completed: 0, failed: 0, unknown: 3 } },
+    ]);
+    expect(rows[0]?.interval).toEqual(wilson(4, 6));
+    expect(rowOfLifetime(summary('a', 0))).toMatchObject({
+      completion_rate: 80 / 90,
+      outcomes: { completed: 80, failed: 10, unknown: 10 },
+    });
+  });
+
+  test('of MCP servers have the sums over their tools', () => {
+    const { window, lifetime } = summary('mcp__github__search', 4, 3);
+    const { avg_duration_seconds: _, ...sums } = lifetime;
+    const group = { group: 'mcp:github', skill_count: 7, window: { ...window, unknown_count: 2 }, lifetime: sums };
+    expect(rowOfServer(group, false)).toMatchObject({
+      skill_name: 'github',
+      tools: 7,
+      completion_rate: 1 / 2,
+      p50_duration: 0.8,
+      total_invocations: 100,
+    });
+    expect(rowOfServer(group, true)).toMatchObject({ invocation_count: 100, avg_duration: null });
+    expect(toolPrefix('github')).toBe('mcp__github__');
   });
 
   test('have live metrics only from an update that is no older than the response', () => {
@@ -322,8 +360,71 @@ describe('the connection label', () => {
   });
 });
 
+describe('the outcomes', () => {
+  test.each([
+    [10, 8, undefined, { completed: 8, failed: 2, unknown: 0 }, '2 failed', 0.8],
+    [10, 8, 4, { completed: 4, failed: 2, unknown: 4 }, '2 failed, 4 unknown', 4 / 6],
+    [3, 3, 3, { completed: 0, failed: 0, unknown: 3 }, '0 failed, 3 unknown', null],
+    [0, 0, 0, { completed: 0, failed: 0, unknown: 0 }, '0 failed', null],
+  ])('of %s invocations with %s completed, %s of them unknown', (all, completed, unknown, outcomes, text, rate) => {
+    expect(outcomesOf(all, completed, unknown)).toEqual(outcomes);
+    expect(outcomeText(outcomes)).toBe(text);
+    expect(successRate(outcomes)?.rate ?? null).toBe(rate);
+  });
+});
+
+describe('durations', () => {
+  test.each<[string, Durations, boolean, string]>([
+    ['with measured ones', { p50_duration: 5, measured_count: 3 }, false, '5.0 s'],
+    ['with upper bounds only', { p50_duration: 5, measured_count: 0 }, true, '≤ 5.0 s'],
+    ['without any', { p50_duration: null, measured_count: 0 }, false, '–'],
+    ['of a source that does not report which are measured', { p50_duration: 5 }, false, '5.0 s'],
+    ['of a source without quantiles', {}, false, '–'],
+  ])('%s', (_, durations, bounds, text) => {
+    expect(areBounds(durations)).toBe(bounds);
+    expect(quantileText(durations.p50_duration, bounds)).toBe(text);
+  });
+});
+
+test('a history shows unknown outcomes, and rates of the known ones', () => {
+  const point = { avg_duration: 1, p50_duration: 1, p95_duration: 1 };
+  const data = historyData({
+    skill_name: 'a',
+    from: '2026-02-10T12:00:00Z',
+    to: '2026-02-10T14:00:00Z',
+    step_seconds: 3600,
+    points: [
+      { ...point, at: '2026-02-10T12:00:00Z', invocation_count: 10, completed_count: 8, unknown_count: 4 },
+      { ...point, at: '2026-02-10T13:00:00Z', invocation_count: 2, completed_count: 2, unknown_count: 2 },
+    ],
+  });
+  const [invocations, rate] = CHARTS;
+  expect(data.steps.map((step) => invocations?.step(step))).toEqual([
+    '4 completed, 2 failed, 4 unknown',
+    '0 completed, 0 failed, 2 unknown',
+  ]);
+  expect(data.steps.map((step) => rate?.step(step))).toEqual([
+    '66.7 % of 6 with a known outcome',
+    'unknown: no known outcome of 2',
+  ]);
+  // From the top of the bars: failed, unknown, completed.
+  expect(data.steps.map((step) => invocations?.curves.map(({ value }) => value(step)))).toEqual([
+    [10, 8, 4],
+    [2, 2, 0],
+  ]);
+  expect(invocations?.legend(data, []).map(([kind]) => kind)).toEqual(['completed', 'unknown', 'failed']);
+  expect([invocations?.summary(data), rate?.summary(data)]).toEqual([
+    '12 invocations, 2 failed, 6 unknown',
+    '66.7 % overall',
+  ]);
+  expect(rate?.summary({ ...data, steps: data.steps.slice(1) })).toBe('unknown');
+  const duration = CHARTS[2];
+  expect(duration?.legend(data, [])[0]).toEqual(['line', 'median']);
+  expect(duration?.legend({ ...data, bounds: true }, [])[0]).toEqual(['line', 'median, may include waits']);
+});
+
 test('the mean of pruned hours is not shown as a median', () => {
-  const point = { invocation_count: 4, completed_count: 3, avg_duration: 6 };
+  const point = { invocation_count: 4, completed_count: 3, unknown_count: 0, avg_duration: 6 };
   const data = historyData({
     skill_name: 'a',
     from: '2026-02-10T12:00:00Z',
@@ -336,6 +437,7 @@ test('the mean of pruned hours is not shown as a median', () => {
         at: '2026-02-10T14:00:00Z',
         invocation_count: 0,
         completed_count: 0,
+        unknown_count: 0,
         avg_duration: null,
         p50_duration: null,
         p95_duration: null,

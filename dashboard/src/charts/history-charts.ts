@@ -2,7 +2,8 @@
 import type { AnomalyEpisode } from 'session-buddy-client';
 import uPlot from 'uplot';
 import { count, duration, percent, plural } from '../format.ts';
-import { type HistoryData, hasMeans, type Step, total } from '../history.ts';
+import { type HistoryData, hasMeans, hasUnknown, type Step, total } from '../history.ts';
+import { type Outcomes, outcomeText, successRate } from '../outcomes.ts';
 
 /** Resolves a custom property to a colour of the current theme. */
 type Colour = (name: string) => string;
@@ -55,30 +56,40 @@ function rangeText(name: string, { steps }: HistoryData, value: (step: Step) => 
   return [`${name} from ${duration(Math.min(...values))} to ${duration(Math.max(...values))}`];
 }
 
+function outcomesOfAll(data: HistoryData): Outcomes {
+  return {
+    completed: total(data, ({ completed }) => completed),
+    failed: total(data, ({ failed }) => failed),
+    unknown: total(data, ({ unknown }) => unknown),
+  };
+}
+
 export const CHARTS: readonly Chart[] = [
   {
     label: 'Invocations',
     height: 170,
-    legend: (_data, episodes) => [
+    legend: (data, episodes) => [
       ['completed', 'completed'],
+      ...(hasUnknown(data) ? [['unknown', 'outcome unknown'] as const] : []),
       ['failed', 'failed'],
       ...(episodes.length > 0 ? [['band', 'anomaly'] as const] : []),
     ],
-    // The bars of all invocations lie behind those of the completed ones; the visible rest failed.
+    // Each bar hides the lower part of the one before it: what remains visible failed, is unknown, or completed.
     curves: [
       { value: ({ all }) => all, style: bars('--failed') },
+      { value: ({ completed, unknown }) => completed + unknown, style: bars('--unknown') },
       { value: ({ completed }) => completed, style: bars('--completed') },
     ],
     top: aboveAll,
     axis: { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 1e5, 1e6] },
     points: false,
     value: count,
-    step: ({ completed, failed }) => `${count(completed)} completed, ${count(failed)} failed`,
+    step: (step) => `${count(step.completed)} completed, ${outcomeText(step)}`,
     summary: (data) =>
       `${plural(
         total(data, ({ all }) => all),
         'invocation',
-      )}, ${count(total(data, ({ failed }) => failed))} failed`,
+      )}, ${outcomeText(outcomesOfAll(data))}`,
   },
   {
     label: 'Success rate',
@@ -89,14 +100,20 @@ export const CHARTS: readonly Chart[] = [
     axis: { splits: () => [0, 0.5, 1] },
     points: true,
     value: (value) => `${Math.round(value * 100)} %`,
-    step: ({ rate, all }) => `${percent(rate)} of ${count(all)}`,
-    summary: (data) => `${percent(total(data, ({ completed }) => completed) / total(data, ({ all }) => all))} overall`,
+    step: ({ rate, completed, failed, unknown }) =>
+      rate === null
+        ? `unknown: no known outcome of ${count(unknown)}`
+        : `${percent(rate)} of ${count(completed + failed)}${unknown > 0 ? ' with a known outcome' : ''}`,
+    summary: (data) => {
+      const interval = successRate(outcomesOfAll(data));
+      return interval ? `${percent(interval.rate)} overall` : 'unknown';
+    },
   },
   {
     label: 'Duration',
     height: 170,
     legend: (data) => [
-      ['line', 'median'],
+      ['line', data.bounds ? 'median, may include waits' : 'median'],
       ['dashed', '95th percentile'],
       ...(hasMeans(data) ? [['dotted', 'mean, where no median is stored'] as const] : []),
     ],

@@ -3,6 +3,7 @@ import { useState } from 'preact/hooks';
 import { live } from '../data/live.ts';
 import { useStore } from '../data/store.ts';
 import { moment, plural } from '../format.ts';
+import { outcomesOf, outcomeText } from '../outcomes.ts';
 import { Ago, Name, Panel, Since } from './ui.tsx';
 import './sessions.css';
 
@@ -35,7 +36,8 @@ export function Sessions() {
                 </span>
               </div>
               <div class="quiet">
-                {plural(session.invocations, 'invocation')} · {session.invocations - session.completed} failed ·{' '}
+                {plural(session.invocations, 'invocation')} ·{' '}
+                {outcomeText(outcomesOf(session.invocations, session.completed, session.unknown))} ·{' '}
                 {plural(session.distinct_skills, 'skill')} · <Since at={moment(session.first_activity_at)} />
               </div>
             </li>

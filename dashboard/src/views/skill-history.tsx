@@ -16,8 +16,15 @@ import './skill-history.css';
 
 const NO_EPISODES: AnomalyEpisode[] = [];
 
-/** `lastAt` is the last invocation of the skill: null without any, undefined while unknown. */
-export function History({ skillName, lastAt }: { skillName: string; lastAt: number | null | undefined }) {
+interface HistoryProps {
+  skillName: string;
+  /** The last invocation of the skill: null without any, undefined while unknown. */
+  lastAt: number | null | undefined;
+  /** Whether the durations of the window are upper bounds. */
+  areUpperBounds: boolean;
+}
+
+export function History({ skillName, lastAt, areUpperBounds }: HistoryProps) {
   const [range, setRange] = useState(DAY);
   const [tableOpen, setTableOpen] = useState(false);
   // The key has the length of the range, not its ends, so that the charts stay when the range moves on.
@@ -31,7 +38,10 @@ export function History({ skillName, lastAt }: { skillName: string; lastAt: numb
     api.anomalies({ ...query(), limit: 200 }, { signal }),
   );
 
-  const data = useMemo(() => (series.data ? historyData(series.data) : null), [series.data]);
+  const data = useMemo(
+    () => (series.data ? historyData(series.data, areUpperBounds) : null),
+    [series.data, areUpperBounds],
+  );
   const list = episodes.data?.anomalies ?? NO_EPISODES;
 
   return (

@@ -1,10 +1,11 @@
 // The page of one skill: metrics, history, anomalies, errors and phases.
 import { useEffect, useMemo } from 'preact/hooks';
-import { ApiError, type PhaseMetrics, type SkillDetail } from 'session-buddy-client';
+import { ApiError, type LifetimeMetrics, type PhaseMetrics, type SkillDetail } from 'session-buddy-client';
 import { api, live } from '../data/live.ts';
 import { type Polled, usePoll } from '../data/poll.ts';
 import { useStore } from '../data/store.ts';
 import { useWindow } from '../data/window.ts';
+import { areBounds } from '../durations.ts';
 import { count, duration, moment, NONE, percent } from '../format.ts';
 import { liveSkills, rowOfLive, rowOfSummary } from '../rows.ts';
 import { AnomalyCard } from './anomalies.tsx';
@@ -20,13 +21,32 @@ const ERROR_COLUMNS: TextColumn<SkillDetail['errors'][number]>[] = [
   { label: 'Invocations', text: (each) => count(each.count) },
 ];
 
-/** The phase, and the shown metrics that the API reports for phases. */
-function phaseColumns(phases: readonly PhaseMetrics[]): TextColumn<PhaseMetrics>[] {
+/** The phase, and the shown metrics that the API reports for phases; no mean of durations that are upper bounds. */
+function phaseColumns(phases: readonly PhaseMetrics[], bounds: boolean): TextColumn<PhaseMetrics>[] {
   const phase: TextColumn<PhaseMetrics> = {
     label: 'Phase',
     text: ({ workflow_phase: name }) => (name === null ? <span class="quiet">none</span> : <Name name={name} />),
   };
-  return [phase, ...METRICS.filter(({ sort }) => phases.some((each) => sort in each))];
+  const unknown: TextColumn<PhaseMetrics> = { label: 'Unknown', text: (each) => count(each.unknown_count) };
+  const [first, ...others] = METRICS.filter(
+    ({ sort }) => phases.some((each) => sort in each) && !(bounds && sort === 'avg_duration'),
+  );
+  return [
+    phase,
+    ...(first ? [first] : []),
+    ...(phases.some(({ unknown_count }) => unknown_count > 0) ? [unknown] : []),
+    ...others,
+  ];
+}
+
+/** `bounds` if the durations of the window are upper bounds: the mean of all time is then one of waits, too. */
+function lifetimeNote(lifetime: LifetimeMetrics, bounds: boolean): string {
+  const { completion_rate, unknown_invocations, avg_duration_seconds } = lifetime;
+  return [
+    ...(completion_rate === null ? [] : [`${percent(completion_rate)} completed`]),
+    ...(unknown_invocations > 0 ? [`${count(unknown_invocations)} unknown`] : []),
+    ...(bounds ? [] : [`${duration(avg_duration_seconds)} on average`]),
+  ].join(', ');
 }
 
 type PanelProps<Row> = TableProps<Row> & { id: string; title: string; polled: Polled<unknown> };
@@ -58,6 +78,7 @@ export function SkillPage({ skillName }: { skillName: string }) {
   }, [lastAt, refresh]);
 
   const row = skill ? rowOfLive(skill, data) : data ? rowOfSummary(data) : null;
+  const bounds = row !== null && areBounds(row);
   const unknown = error instanceof ApiError && error.code === 'unknown_skill' && !skill;
 
   return (
@@ -80,22 +101,22 @@ export function SkillPage({ skillName }: { skillName: string }) {
       ) : (
         <>
           <dl class="summary" data-testid="summary">
-            {METRICS.map(({ sort, label, text, tileLabel, note, isText }) => (
-              <Tile
-                key={sort}
-                label={tileLabel?.(windowLength) ?? label}
-                value={row ? text(row) : NONE}
-                note={note(row, data)}
-                isText={isText}
-              />
-            ))}
+            {METRICS.map(
+              ({ sort, label, text, tile }) =>
+                tile && (
+                  <Tile
+                    key={sort}
+                    label={tile.label?.(windowLength, row) ?? label}
+                    value={row ? (tile.value ?? text)(row) : NONE}
+                    note={tile.note(row, data)}
+                    isText={tile.isText?.(row)}
+                  />
+                ),
+            )}
             <Tile
               label="Lifetime"
               value={data ? count(Math.max(data.lifetime.total_invocations, row?.invocation_count ?? 0)) : NONE}
-              note={
-                data &&
-                `${percent(data.lifetime.completion_rate)} completed, ${duration(data.lifetime.avg_duration_seconds)} on average`
-              }
+              note={data && lifetimeNote(data.lifetime, bounds)}
             />
           </dl>
           {skillAnomalies.length > 0 && (
@@ -108,7 +129,11 @@ export function SkillPage({ skillName }: { skillName: string }) {
             </section>
           )}
           {error && <Problem what={data ? 'Not up to date:' : 'Live metrics only:'} error={error} />}
-          <History skillName={skillName} lastAt={row ? moment(row.last_invocation_at) : error ? null : undefined} />
+          <History
+            skillName={skillName}
+            lastAt={row ? moment(row.last_invocation_at) : error ? null : undefined}
+            areUpperBounds={bounds}
+          />
           <div class="skill-tables">
             <TablePanel
               id="errors"
@@ -124,7 +149,7 @@ export function SkillPage({ skillName }: { skillName: string }) {
               title={`Phases, last ${windowLength}`}
               polled={polled}
               caption="Invocations by workflow phase"
-              columns={phaseColumns(data?.phases ?? [])}
+              columns={phaseColumns(data?.phases ?? [], bounds)}
               rows={data?.phases ?? []}
               keyOf={(phase) => phase.workflow_phase ?? ''}
             />

@@ -1,9 +1,9 @@
 // The table of the skills, with a column for each shown metric.
+import type { ComponentChildren } from 'preact';
 import type { SkillSort } from 'session-buddy-client';
 import { KIND_LABELS, kindOf } from '../anomaly.ts';
 import type { TrackedAnomaly } from '../anomaly-tracker.ts';
 import { Sparkline } from '../charts/sparkline.tsx';
-import type { SkillPage } from '../data/skills.ts';
 import { deviation, moment, plural } from '../format.ts';
 import { skillHref } from '../route.ts';
 import type { SkillRow, SortOrder } from '../rows.ts';
@@ -13,7 +13,9 @@ import './skills-table.css';
 
 export const COLUMNS: readonly Column[] = [NAME, ...METRICS];
 
-const NO_ANOMALIES: readonly TrackedAnomaly[] = [];
+/** All columns, with the one of the sparklines. */
+export const COLUMN_COUNT = COLUMNS.length + 1;
+
 const SORTED = {
   asc: { aria: 'ascending', arrow: '▲' },
   desc: { aria: 'descending', arrow: '▼' },
@@ -38,26 +40,24 @@ function AnomalyMarkers({ anomalies }: { anomalies: readonly TrackedAnomaly[] })
 
 interface RowProps {
   row: SkillRow;
-  anomalies: readonly TrackedAnomaly[];
   windowLength: string;
+  class?: string;
+  /** The first cell. */
+  children: ComponentChildren;
 }
 
-function Row({ row, anomalies, windowLength }: RowProps) {
+/** A row of metrics; `children` name it. */
+export function MetricsRow({ row, windowLength, class: className, children }: RowProps) {
   return (
-    <tr data-skill={row.skill_name}>
+    <tr class={className ?? ''}>
       <th scope="row" class={NAME.class}>
-        <div class="name-cell">
-          <a href={skillHref(row.skill_name)}>
-            <Name name={row.skill_name} />
-          </a>
-          <AnomalyMarkers anomalies={anomalies} />
-        </div>
+        <div class="name-cell">{children}</div>
         <div class="narrow-metrics">
           {plural(row.invocation_count, 'invocation')} · <Ago at={moment(row.last_invocation_at)} />
         </div>
       </th>
-      {METRICS.map(({ sort, class: className, text, cell = text }) => (
-        <td key={sort} class={className}>
+      {METRICS.map(({ sort, class: columnClass, text, cell = text }) => (
+        <td key={sort} class={columnClass}>
           {cell(row, windowLength)}
         </td>
       ))}
@@ -68,30 +68,60 @@ function Row({ row, anomalies, windowLength }: RowProps) {
   );
 }
 
+interface SkillRowProps {
+  row: SkillRow;
+  anomalies?: readonly TrackedAnomaly[] | undefined;
+  windowLength: string;
+  /** Below the row of its MCP server: the name of the tool within the server. */
+  tool?: string;
+}
+
+export function SkillTableRow({ row, anomalies = [], windowLength, tool }: SkillRowProps) {
+  return (
+    <MetricsRow row={row} windowLength={windowLength} class={tool === undefined ? '' : 'nested'}>
+      <a href={skillHref(row.skill_name)}>
+        <Name name={tool ?? row.skill_name} />
+      </a>
+      <AnomalyMarkers anomalies={anomalies} />
+    </MetricsRow>
+  );
+}
+
 interface TableProps {
-  page: SkillPage;
+  /** For screen readers; the time range follows. */
+  caption: string;
   sort: SkillSort;
   order: SortOrder;
   sortBy: (column: Column) => void;
   idle: boolean;
   windowLength: string;
+  /** Whether the rows are those of the current query; if not, whether there are others to show as outdated. */
+  current: boolean;
+  known: boolean;
+  /** The rows. */
+  children: ComponentChildren;
 }
 
-export function SkillsTable({ page, sort, order, sortBy, idle, windowLength }: TableProps) {
-  const { rows, anomalies, known, current } = page;
+export function SkillsTable(props: TableProps) {
+  const { caption, sort, order, sortBy, idle, windowLength, current, known, children } = props;
   return (
     <table class={`skills-table${current || !known ? '' : ' waiting'}`} aria-busy={!current}>
       <caption class="visually-hidden">
-        Skills with their metrics of {idle ? 'all time' : `the last ${windowLength}`}
+        {caption} with their metrics of {idle ? 'all time' : `the last ${windowLength}`}
       </caption>
       <thead>
         <tr>
           {COLUMNS.map((column) => {
+            const { label, header } = column;
             const sorted = column.sort === sort ? SORTED[order] : null;
             return (
               <th key={column.sort} scope="col" class={column.class} aria-sort={sorted?.aria ?? 'none'}>
-                <button type="button" onClick={() => sortBy(column)}>
-                  {column.label}
+                <button
+                  type="button"
+                  onClick={() => sortBy(column)}
+                  {...(header === undefined ? {} : { 'aria-label': label, title: label })}
+                >
+                  {header ?? label}
                   <span class="sort-arrow" aria-hidden="true">
                     {sorted?.arrow}
                   </span>
@@ -104,16 +134,7 @@ export function SkillsTable({ page, sort, order, sortBy, idle, windowLength }: T
           </th>
         </tr>
       </thead>
-      <tbody>
-        {rows.map((row) => (
-          <Row
-            key={row.skill_name}
-            row={row}
-            anomalies={anomalies.get(row.skill_name) ?? NO_ANOMALIES}
-            windowLength={windowLength}
-          />
-        ))}
-      </tbody>
+      <tbody>{children}</tbody>
     </table>
   );
 }

@@ -5,7 +5,8 @@ import { useIdle, useWindow } from '../data/window.ts';
 import { count, plural } from '../format.ts';
 import { type Filter, INITIAL, PAGE_SIZE, reversed, type Selection } from '../skill-list.ts';
 import { type Column, NAME } from './metrics.tsx';
-import { COLUMNS, SkillsTable } from './skills-table.tsx';
+import { Servers } from './servers.tsx';
+import { COLUMNS, SkillsTable, SkillTableRow } from './skills-table.tsx';
 import { Icon, Panel, Problem } from './ui.tsx';
 import './skills.css';
 
@@ -13,6 +14,7 @@ const FILTERS: { filter: Filter; label: (windowLength: string) => string }[] = [
   { filter: 'all', label: () => 'All' },
   { filter: 'active', label: (windowLength) => `Active in ${windowLength}` },
   { filter: 'anomalies', label: () => 'With anomalies' },
+  { filter: 'servers', label: () => 'MCP servers' },
 ];
 
 interface SelectionProps {
@@ -125,32 +127,36 @@ function reason({ known, search }: SkillPage, filter: Filter, windowLength: stri
   return 'No skills yet.';
 }
 
-export function Skills() {
-  const [selection, setSelection] = useState(INITIAL);
-  const windowLength = useWindow();
-  const idle = useIdle() !== null;
+interface ListProps extends SelectionProps {
+  sortBy: (column: Column) => void;
+  idle: boolean;
+  windowLength: string;
+}
+
+function SkillList({ selection, select, sortBy, idle, windowLength }: ListProps) {
   const page = useSkills(selection, idle);
-  const { rows, known, error } = page;
-
-  const select = (change: Partial<Selection>) => setSelection((before) => ({ ...before, offset: 0, ...change }));
-  const sortBy = ({ sort, first }: Column) =>
-    select({ sort, order: sort === selection.sort ? reversed(selection.order) : first });
-
+  const { rows, anomalies, known, current, error } = page;
   return (
-    <Panel
-      id="skills"
-      title="Skills"
-      aside={<Tools selection={selection} select={select} windowLength={windowLength} />}
-    >
-      <NarrowSort selection={selection} select={select} sortBy={sortBy} />
+    <>
       <SkillsTable
-        page={page}
+        caption="Skills"
         sort={selection.sort}
         order={selection.order}
         sortBy={sortBy}
         idle={idle}
         windowLength={windowLength}
-      />
+        current={current}
+        known={known}
+      >
+        {rows.map((row) => (
+          <SkillTableRow
+            key={row.skill_name}
+            row={row}
+            anomalies={anomalies.get(row.skill_name)}
+            windowLength={windowLength}
+          />
+        ))}
+      </SkillsTable>
       {rows.length === 0 && (known || !error) && <p class="nothing">{reason(page, selection.filter, windowLength)}</p>}
       {error && (
         <Problem
@@ -159,6 +165,28 @@ export function Skills() {
         />
       )}
       <Pager selection={selection} select={select} page={page} />
+    </>
+  );
+}
+
+export function Skills() {
+  const [selection, setSelection] = useState(INITIAL);
+  const windowLength = useWindow();
+  const idle = useIdle() !== null;
+
+  const select = (change: Partial<Selection>) => setSelection((before) => ({ ...before, offset: 0, ...change }));
+  const sortBy = ({ sort, first }: Column) =>
+    select({ sort, order: sort === selection.sort ? reversed(selection.order) : first });
+  const list = { selection, sortBy, idle, windowLength };
+
+  return (
+    <Panel
+      id="skills"
+      title="Skills"
+      aside={<Tools selection={selection} select={select} windowLength={windowLength} />}
+    >
+      <NarrowSort selection={selection} select={select} sortBy={sortBy} />
+      {selection.filter === 'servers' ? <Servers {...list} /> : <SkillList {...list} select={select} />}
     </Panel>
   );
 }

@@ -6,9 +6,10 @@ import { useStore } from '../data/store.ts';
 import { useIdle, useWindow } from '../data/window.ts';
 import { between, count, NONE, percent } from '../format.ts';
 import { limitsSentence } from '../limits.ts';
+import { outcomesOf, successRate } from '../outcomes.ts';
 import { bounds, DAY } from '../ranges.ts';
 import { isNewer } from '../rows.ts';
-import { wilson } from '../wilson.ts';
+import { OutcomeCounts } from './help.tsx';
 import { Tile } from './tile.tsx';
 import { Ago, Problem } from './ui.tsx';
 import './summary.css';
@@ -37,11 +38,11 @@ export function Summary() {
   const anomalies = useStore(live, anomaliesNow);
 
   const points = series?.points ?? [];
-  const all = points.map((point) => point.invocation_count);
-  const completed = points.map((point) => point.completed_count);
   const total = (idle === null ? server?.invocation_count : server?.lifetime.total_invocations) ?? 0;
-  const good = (idle === null ? server?.completed_count : server?.lifetime.completed_invocations) ?? 0;
-  const interval = wilson(good, total);
+  const completed = (idle === null ? server?.completed_count : server?.lifetime.completed_invocations) ?? 0;
+  const unknown = (idle === null ? server?.unknown_count : server?.lifetime.unknown_invocations) ?? 0;
+  const outcomes = outcomesOf(total, completed, unknown);
+  const interval = successRate(outcomes);
   const limits = limitsSentence(server?.limits_reached ?? []);
 
   return (
@@ -56,12 +57,16 @@ export function Summary() {
         <Tile
           label={idle === null ? `Invocations, last ${windowLength}` : 'Invocations, all time'}
           value={server ? count(total) : NONE}
-          note={server && `${count(total - good)} failed`}
+          note={server && <OutcomeCounts outcomes={outcomes} />}
         >
           <dd class="metric-chart">
             {points.length > 0 && (
               <Sparkline
-                counts={{ invocation_count: all, completed_count: completed }}
+                counts={{
+                  invocation_count: points.map((point) => point.invocation_count),
+                  completed_count: points.map((point) => point.completed_count),
+                  unknown_count: points.map((point) => point.unknown_count),
+                }}
                 label={
                   idle === null ? 'Invocations of all skills' : 'Invocations of all skills, the day up to the last'
                 }
@@ -71,7 +76,8 @@ export function Summary() {
         </Tile>
         <Tile
           label={idle === null ? 'Success rate' : 'Success rate, all time'}
-          value={interval ? percent(interval.rate) : NONE}
+          value={interval ? percent(interval.rate) : unknown > 0 ? 'unknown' : NONE}
+          isText={!interval && unknown > 0}
           note={interval && between(interval.low, interval.high)}
         />
         <Tile label="Active sessions" value={sessions === null ? NONE : count(sessions)} note="active now" />
