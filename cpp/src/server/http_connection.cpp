@@ -150,7 +150,9 @@ void HttpConnection::check() {
         send(limit_reached(Refusal::connection_rate, context_));
         return;
     }
-    if (auto refusal = check_request(request)) {
+    const auto framing =
+        std::holds_alternative<IntakeRequest::Kind>(route_) ? BodyFraming::length_or_chunks : BodyFraming::length;
+    if (auto refusal = check_request(request, framing)) {
         log::kServerHttp.debug("bad request from {}: answered with {}", peer_.name, refusal->status);
         send(std::move(*refusal));
         return;

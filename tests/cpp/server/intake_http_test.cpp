@@ -153,6 +153,65 @@ TEST(IntakeHttp, a_body_may_come_in_any_pieces) {
     }
 }
 
+TEST(IntakeHttp, a_body_may_come_in_chunks) {
+    ManualIntake intake;
+    TestServer server({}, &intake);
+    RawConnection raw(server.port());
+    const std::string head = http_request("POST", kHooks, "Transfer-Encoding: chunked\r\n");
+    const std::string chunks = "4\r\n{\"a\"\r\nA;ext=1\r\n:123456789\r\n1\r\n}\r\n0\r\nX-Trailer: a\r\n\r\n";
+    for (const std::size_t piece : {std::size_t{1}, std::size_t{5}, std::size_t{1000}}) {
+        const std::string request = head + chunks;
+        for (std::size_t at = 0; at < request.size(); at += piece) {
+            raw.send(request.substr(at, piece));
+        }
+        auto pending = intake.next();
+        EXPECT_EQ(pending.request.body, R"({"a":123456789})") << piece;
+        pending.done(server::accepted());
+        EXPECT_EQ(raw.read_http().status, 202U);
+    }
+    raw.send(http_request("POST", kInvocations, "Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n"));
+    EXPECT_EQ(raw.read_http().status, 100U);
+    raw.send("0\r\n\r\n" + http_request("GET", "/healthz"));
+    auto pending = intake.next();
+    EXPECT_EQ(pending.request.body, "");
+    pending.done(server::accepted());
+    EXPECT_EQ(raw.read_http().status, 202U);
+    EXPECT_EQ(raw.read_http().status, 200U) << "the next request begins behind the last chunk";
+}
+
+TEST(IntakeHttp, a_body_in_chunks_is_bounded_as_any_other) {
+    ManualIntake intake;
+    TestServer server(room_for_one(), &intake);
+    const std::string head = http_request("POST", kInvocations, "Transfer-Encoding: chunked\r\n");
+    {
+        RawConnection raw(server.port());
+        raw.send(head + "401\r\n");
+        EXPECT_EQ(raw.read_http().status, 413U) << "before that chunk came";
+    }
+    {
+        RawConnection raw(server.port());
+        raw.send(head + "400\r\n" + kLongest + "\r\n1\r\n");
+        EXPECT_EQ(raw.read_http().status, 413U) << "two chunks together";
+    }
+    expect_all_room_becomes_free(server, intake);
+    RawConnection first(server.port());
+    first.send(head + "400\r\n" + kLongest + "\r\n0\r\n\r\n");
+    auto pending = intake.next();
+    {
+        RawConnection raw(server.port());
+        raw.send(head + "1\r\nx\r\n");
+        EXPECT_EQ(raw.read_http().status, 429U) << "max_intake_bytes are in flight";
+    }
+    pending.done(server::accepted());
+    EXPECT_EQ(first.read_http().status, 202U);
+    {
+        RawConnection raw(server.port());
+        raw.send(head + "1;" + std::string(200'000, 'x'));
+        EXPECT_EQ(raw.read_http().status, 431U) << "an endless chunk extension";
+    }
+    expect_all_room_becomes_free(server, intake);
+}
+
 TEST(IntakeHttp, a_body_of_the_maximum_size_is_accepted_and_no_longer_one) {
     ManualIntake intake;
     Config config;

@@ -42,7 +42,7 @@ TEST(RequestCheck, accepts_valid_requests) {
           std::string("GET /healthz HTTP/1.1\r\nHost: [::1]:8765\r\n\r\n"),
           std::string("GET /healthz HTTP/1.1\r\nHost:\r\n\r\n"), std::string("GET /healthz HTTP/1.0\r\n\r\n"),
           with_key("AAAAAAAAAAAAAAAAAAAAAA=="), with_key("/////////////////////w==")}) {
-        EXPECT_FALSE(check_request(parsed(text))) << text;
+        EXPECT_FALSE(check_request(parsed(text), BodyFraming::length)) << text;
     }
 }
 
@@ -77,7 +77,7 @@ TEST(RequestCheck, rejects_ambiguous_or_invalid_requests_with_the_reason) {
           Case{upgrade("Sec-WebSocket-Version: 13"), 400, "Sec-WebSocket-Version is repeated"},
           Case{upgrade("Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="), 400, "Key is repeated"},
           Case{upgrade("Expect: 100-continue"), 417, "no body to expect"}}) {
-        const auto reply = check_request(parsed(text));
+        const auto reply = check_request(parsed(text), BodyFraming::length);
         ASSERT_TRUE(reply) << text;
         EXPECT_EQ(reply->status, status) << text;
         EXPECT_TRUE(reply->close) << text;
@@ -86,11 +86,31 @@ TEST(RequestCheck, rejects_ambiguous_or_invalid_requests_with_the_reason) {
     }
 }
 
+TEST(RequestCheck, accepts_chunks_only_in_the_one_form_that_every_proxy_reads_alike) {
+    const auto post = [](const std::string& headers, const std::string& body = "3\r\nabc\r\n0\r\n\r\n") {
+        return test::http_request("POST", "/hooks/claude-code", headers) + body;
+    };
+    for (const auto& text :
+         {post("Transfer-Encoding: chunked\r\n"), post("transfer-encoding:\tCHUNKED \r\n"),
+          post("Transfer-Encoding: chunked\r\n", "0\r\n\r\n"), post("Content-Length: 3\r\n", "abc")}) {
+        EXPECT_FALSE(check_request(parsed(text), BodyFraming::length_or_chunks)) << text;
+    }
+    for (const auto& text :
+         {post("Transfer-Encoding: gzip, chunked\r\n"), post("Transfer-Encoding: chunked, chunked\r\n"),
+          post("Transfer-Encoding: x\r\nTransfer-Encoding: chunked\r\n"), post("Transfer-Encoding: identity\r\n", ""),
+          std::string("POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")}) {
+        const auto reply = check_request(parsed(text), BodyFraming::length_or_chunks);
+        ASSERT_TRUE(reply) << text;
+        EXPECT_EQ(reply->status, 411U) << text;
+        EXPECT_TRUE(reply->close) << text;
+    }
+}
+
 TEST(RequestCheck, requires_a_websocket_key_of_16_bytes_in_base64) {
     for (const char* key : {"", "x", "AAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAAAAAA=", "AAAAAAAAAAAAAAAAAAAAAAAA",
                             "AAAAAAAAAAAAAAAAAAAAAB==", "AAAAAAAAAAA AAAAAAAAAA==", "AAAAAAAAAAAAAAAAAAAAA-==",
                             "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}) {
-        const auto reply = check_request(parsed(with_key(key)));
+        const auto reply = check_request(parsed(with_key(key)), BodyFraming::length);
         ASSERT_TRUE(reply) << key;
         EXPECT_EQ(reply->status, 400U) << key;
     }
@@ -100,7 +120,7 @@ TEST(RequestCheck, answers_another_websocket_version_with_the_supported_one) {
     for (const char* version : {"8", "12", "14", "013", "13, 8", "x", ""}) {
         auto text = with_key("AAAAAAAAAAAAAAAAAAAAAA==");
         text.replace(text.find("13\r\n"), 2, version);
-        const auto reply = check_request(parsed(text));
+        const auto reply = check_request(parsed(text), BodyFraming::length);
         ASSERT_TRUE(reply) << version;
         EXPECT_EQ(reply->status, 426U) << version;
         EXPECT_EQ(reply->headers.back(), std::pair(std::string("Sec-WebSocket-Version"), std::string("13")));

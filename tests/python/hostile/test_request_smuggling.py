@@ -148,3 +148,41 @@ def test_a_late_body_is_not_read_as_a_request(server: Server) -> None:
             client.send(bytes([byte]))
         client.half_close()
         assert [answer.status for answer in client.read_responses()] == [404]
+
+
+CHUNKED = "Transfer-Encoding: chunked"
+# The one transfer encoding that ingestion reads; elsewhere it is rejected like any other.
+# A folded header is read as RFC 9112 says (5.2), as if its lines were one.
+READ_BY_INGESTION = {
+    "a folded transfer encoding",
+    *(f"transfer encoding {coding!r}" for coding in ("chunked", "chunked ", "\tchunked", "Chunked")),
+}
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "status"),
+    [
+        pytest.param([CHUNKED], b"2\r\n{}\r\n0\r\n\r\n", 400, id="read, and no hook event"),
+        pytest.param(["transfer-encoding:\tCHUNKED "], b"2\r\n{}\r\n0\r\n\r\n", 400, id="with blanks and capitals"),
+        pytest.param([CHUNKED], b"2;a=b\r\n{}\r\n0\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n", 400, id="with a trailer"),
+    ],
+)
+def test_a_chunked_ingestion_body_ends_where_the_next_request_begins(
+    server: Server, headers: list[str], body: bytes, status: int
+) -> None:
+    sent = request(None, *headers, method="POST", target="/hooks/claude-code") + body
+    assert [answer.status for answer in answers(server.port, sent + HIDDEN)] == [status, 200]
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, sent in REJECTED.items() if b"ransfer-Encoding" in sent and b"/nothing" in sent]
+)
+def test_an_ambiguous_ingestion_request_is_rejected_and_the_connection_closed(server: Server, name: str) -> None:
+    sent = REJECTED[name].replace(b"/nothing", b"/hooks/claude-code", 1)
+    responses = answers(server.port, sent)
+    if name in READ_BY_INGESTION:
+        assert [answer.status for answer in responses] == [400, 200]  # the body is no hook event
+    else:
+        (answer,) = responses
+        assert answer.status in (400, 411, 413)
+        assert answer.headers["connection"] == "close"

@@ -423,13 +423,21 @@ async def test_a_connection_stays_for_the_next_request(server: RealTimeMetricsSe
     assert len(rows(db_path)) == 2
 
 
-async def test_a_chunked_body_is_rejected(server: RealTimeMetricsServer) -> None:
-    def chunked() -> int:
+@pytest.mark.parametrize(("path", "body"), [(HOOKS, post("t1")), (INVOCATIONS, invocation())])
+async def test_a_chunked_body_is_read_within_the_same_limits(
+    server_factory: ServerFactory, db_path: Path, path: str, body: Any
+) -> None:
+    text = json.dumps(body).encode()
+
+    def chunked(*pieces: bytes) -> int:
         with closing(http.client.HTTPConnection("localhost", server.port, timeout=DEADLINE)) as connection:
-            connection.request("POST", HOOKS, iter([b"{}"]), JSON, encode_chunked=True)
+            connection.request("POST", path, iter(pieces), JSON, encode_chunked=True)
             return connection.getresponse().status
 
-    assert await asyncio.to_thread(chunked) == 411
+    async with server_factory(max_body_bytes=2048) as server:
+        assert await asyncio.to_thread(chunked, text[:5], text[5:]) == 202
+        assert len(rows(db_path)) == 1
+        assert await asyncio.to_thread(chunked, text, b" " * 1024, b" " * 1024) == 413
 
 
 async def test_another_method_is_answered_with_the_allowed_one(server: RealTimeMetricsServer) -> None:
