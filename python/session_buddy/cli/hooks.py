@@ -20,6 +20,7 @@ import session_buddy
 from session_buddy import _native
 from session_buddy.cli._hook_health import hook_database, last_event, probe_server
 from session_buddy.ingest.claude_settings import (
+    ADDED_EVENTS,
     EVENTS,
     HOOK_PATH,
     HOOK_PROGRAM,
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 _CONTEXT_LINES = 3  # of a diff
+_WITHOUT_SERVER = (
+    'While no server runs, Claude Code shows "PreToolUse:Bash hook failed ... ECONNREFUSED" at every tool use, and '
+    "these events are lost"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -90,7 +95,7 @@ def _add_install(actions: Subparsers) -> None:
         const=True,  # argparse would convert a string
         type=_hook_url,
         help=f"send events to a running server instead of starting {HOOK_PROGRAM} (default: the host and port of the "
-        f"server's settings, with {HOOK_PATH})",
+        f"server's settings, with {HOOK_PATH}). {_WITHOUT_SERVER}",
     )
     ways.add_argument("--db-path", metavar="FILE", type=_database, help="database of the hooks (default: the server's)")
 
@@ -242,6 +247,8 @@ def _warn(text: str) -> None:
 def _install(args: argparse.Namespace) -> int:
     handler = _handler(args)
     file = SettingsFile(_settings_path(args))
+    if handler.kind == "http":
+        print(f"session-buddy hooks: note: {_WITHOUT_SERVER}. Without --http no server is needed.", file=sys.stderr)
     done = _change(
         file,
         file.settings.with_hooks(handler),
@@ -257,10 +264,7 @@ def _install(args: argparse.Namespace) -> int:
         return 0
     if handler.kind == "http":
         if problem := probe_server(handler).problem:
-            _warn(
-                f"{problem}. Until a server accepts the events (session-buddy serve), they are lost and Claude Code "
-                "shows a failed hook for each tool use; without --http no server is needed"
-            )
+            _warn(f"{problem}. Start one with: session-buddy serve")
     elif args.project is not None and shutil.which(HOOK_PROGRAM) is None:
         _warn(
             f"{HOOK_PROGRAM} is not on the PATH, where the shared settings look for it: add {scripts_folder()} to the "
@@ -369,6 +373,11 @@ def _print_state(file: SettingsFile) -> bool:
     missing = [event for event in EVENTS if event not in working | unanswered]
     if not registrations:
         print("  not installed" if file.exists else "  not installed: no such file")
+    elif missing and set(missing) <= set(ADDED_EVENTS):
+        print(
+            f"  installed by an earlier version, without {', '.join(missing)}: hooks do not record rejected calls "
+            "and the ends of background runs; install again"
+        )
     elif missing:
         print(f"  partly installed: no working hook for {', '.join(missing)}; install again")
     elif unanswered:

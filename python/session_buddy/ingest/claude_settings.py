@@ -20,6 +20,7 @@ from session_buddy.ingest import json_text
 from session_buddy.ingest.json_text import JsonTextError, Value
 
 __all__ = [
+    "ADDED_EVENTS",
     "EVENTS",
     "HOOK_PATH",
     "HOOK_PROGRAM",
@@ -35,7 +36,10 @@ __all__ = [
 HOOK_PROGRAM = "session-buddy-hook"
 HOOK_PATH = "/hooks/claude-code"
 TOOL_EVENTS = ("PreToolUse", "PostToolUse", "PostToolUseFailure")  # events whose groups have a tool name matcher
-EVENTS = (*TOOL_EVENTS, "UserPromptExpansion", "SessionEnd")
+# Events that earlier versions did not register: calls that fire no other hook, and notifications that a background run
+# has ended.
+ADDED_EVENTS = ("PostToolBatch", "UserPromptSubmit")
+EVENTS = (*TOOL_EVENTS, *ADDED_EVENTS, "UserPromptExpansion", "SessionEnd")
 
 TIMEOUT_SECONDS = 5  # Claude Code waits for hooks: limit the delay by a hanging one
 MAX_BYTES = 16 * 1024 * 1024

@@ -17,7 +17,7 @@ import pytest
 import session_buddy
 from session_buddy import _native
 from session_buddy.cli import hooks as command
-from session_buddy.ingest.claude_settings import EVENTS, HOOK_PATH, HOOK_PROGRAM
+from session_buddy.ingest.claude_settings import ADDED_EVENTS, EVENTS, HOOK_PATH, HOOK_PROGRAM, TOOL_EVENTS
 from session_buddy.storage.skills_storage import SkillsStorage
 from support.hook_events import post, pre, run_hook
 from support.hooks_settings import (
@@ -93,9 +93,12 @@ def test_project_settings_are_those_of_the_folder(
 def test_an_entry_has_the_documented_shape(home: Home) -> None:
     run("install")
     content = json.loads(home.path.read_text())["hooks"]
-    assert list(content) == ["PreToolUse", "PostToolUse", "PostToolUseFailure", "UserPromptExpansion", "SessionEnd"]
+    assert list(content) == [
+        *("PreToolUse", "PostToolUse", "PostToolUseFailure", "PostToolBatch"),
+        *("UserPromptSubmit", "UserPromptExpansion", "SessionEnd"),
+    ]
     for event, (one,) in content.items():
-        assert one.get("matcher") == ("*" if "Tool" in event else None)
+        assert one.get("matcher") == ("*" if event in TOOL_EVENTS else None)
         assert one["hooks"] == [{"type": "command", "command": str(home.program), "timeout": 5}]
     run("install", "--http", URL)
     content = json.loads(home.path.read_text())["hooks"]
@@ -321,7 +324,8 @@ def test_status_warns_of_an_http_hook_without_its_server(
     with Server(db_path) as server:
         url = f"http://127.0.0.1:{server.port}{HOOK_PATH}"
         assert run("install", "--http", url) == 0
-        assert capsys.readouterr().err == ""
+        (note,) = capsys.readouterr().err.splitlines()  # and no warning
+        assert "ECONNREFUSED" in note
         assert run("status") == 0
         lines = f"    server: answers\n    database: {db_path}\n    last event: none so far\n  installed\n"
         assert lines in capsys.readouterr().out
@@ -332,7 +336,7 @@ def test_status_warns_of_an_http_hook_without_its_server(
     assert run("install", "--http", url) == 0
     warning = capsys.readouterr().err
     assert f"no server at http://127.0.0.1:{server.port}" in warning
-    assert "Claude Code shows a failed hook for each tool use" in warning
+    assert 'Claude Code shows "PreToolUse:Bash hook failed ... ECONNREFUSED" at every tool use' in warning
     assert run("status") == 1
     output = capsys.readouterr().out
     assert "    server: no server at " in output
@@ -353,7 +357,36 @@ def test_status_shows_urls_and_what_is_missing(home: Home, capsys: pytest.Captur
     assert run("status") == 1
     output = capsys.readouterr().out
     assert "    events: PreToolUse (some only), SessionEnd\n" in output
-    assert "no working hook for PreToolUse, PostToolUse, PostToolUseFailure, UserPromptExpansion; install" in output
+    missing = ", ".join(event for event in EVENTS if event != "SessionEnd")
+    assert f"no working hook for {missing}; install again\n" in output
+
+
+def test_hooks_of_an_earlier_version_get_a_hint_and_a_new_install_completes_them(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("install")
+    content = json.loads(home.path.read_text())
+    for event in ADDED_EVENTS:
+        del content["hooks"][event]
+    home.path.write_text(json.dumps(content))
+    capsys.readouterr()
+    assert run("status") == 1
+    assert f"  installed by an earlier version, without {', '.join(ADDED_EVENTS)}: " in capsys.readouterr().out
+    assert run("install") == 0
+    assert ours(home.path) == wanted(home.program)
+    assert run("status") == 0
+    assert run("uninstall") == 0
+    assert not home.path.exists() or not ours(home.path)
+
+
+def test_installing_http_hooks_says_first_what_happens_without_a_server(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("install", "--http", URL, "--dry-run") == 0
+    assert "ECONNREFUSED" in capsys.readouterr().err
+    assert not home.path.exists()
+    assert run("install", "--dry-run") == 0
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(
