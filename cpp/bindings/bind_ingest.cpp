@@ -52,6 +52,7 @@ constexpr auto kImportSummary = entity(
     field<"progress_lines">(kCount<&TranscriptCounts::progress_lines>, "Duplicates of other lines."),
     field<"other_lines">(kCount<&TranscriptCounts::other_lines>, "Lines of types without tool uses."),
     field<"foreign_files">(&ImportSummary::foreign_files, "Of files: those without any line of a known agent."),
+    field<"foreign_by_agent">(&ImportSummary::foreign_by_agent, "Of foreign_files: those of other agents."),
     field<"found">(kCount<&TranscriptCounts::found>),
     field<"typed_commands">(kCount<&TranscriptCounts::found_commands>, "Of found: slash commands typed by the user."),
     field<"recorded">(&ImportSummary::recorded), field<"already_known">(&ImportSummary::already_known),

@@ -1,7 +1,10 @@
 // Finds transcript files, parses them with one reader and stores the invocations in batches.
 #include "session_buddy/app/transcript_import.hpp"
 
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <deque>
 #include <set>
 #include <span>
 #include <system_error>
@@ -9,6 +12,7 @@
 #include <tuple>
 #include <utility>
 
+#include "foreign_file.hpp"
 #include "session_buddy/app/skill_events.hpp"
 #include "session_buddy/core/options.hpp"
 #include "session_buddy/storage/event_store.hpp"
@@ -18,39 +22,79 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Searches a folder recursively. Not recursive_directory_iterator, so that an unreadable folder is reported and its
-/// siblings are still searched.
-void find_in_folder(const fs::path& folder, TranscriptFiles& found) {
-    found.folders.push_back(folder);
-    std::error_code error;
-    std::vector<fs::path> folders;
-    for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
-        std::error_code ignored;
-        if (entry->is_directory(ignored) && !entry->is_symlink(ignored)) {
-            folders.push_back(entry->path());
-        } else if (entry->path().extension() == ".jsonl" && entry->is_regular_file(ignored)) {
-            found.files.push_back({.path = entry->path(), .bytes = entry->file_size(ignored)});
+/// Searches folders recursively. Not recursive_directory_iterator, so that an unreadable folder is reported and its
+/// siblings are still searched. Each folder is searched once, under its own path if it has one there, else under the
+/// first symbolic link to it.
+class FolderSearch {
+  public:
+    explicit FolderSearch(TranscriptFiles& found) : found_(found) {}
+
+    void search(const fs::path& root) {
+        search_folder(root);
+        while (!links_.empty()) {
+            const fs::path link = std::move(links_.front());
+            links_.pop_front();
+            if (!leads_back(link)) {
+                search_folder(link);
+            }
         }
     }
-    if (error) {
-        found.problems.push_back({.path = folder.string(), .reason = error.message()});
-    }
-    for (const fs::path& inner : folders) {
-        find_in_folder(inner, found);
-    }
-}
 
-std::string no_transcript() {
-    const std::string agents = ingest::transcript_agents();
-    return "not a " + agents + " transcript (only " + agents + " sessions can be imported)";
-}
+  private:
+    void search_folder(const fs::path& folder) {
+        struct stat status {};
+        if (::stat(folder.c_str(), &status) == 0 && !searched_.emplace(status.st_dev, status.st_ino).second) {
+            return;
+        }
+        found_.folders.push_back(folder);
+        std::error_code error;
+        std::vector<fs::path> folders;
+        for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+            std::error_code ignored;
+            if (entry->is_directory(ignored)) {
+                if (entry->is_symlink(ignored)) {
+                    links_.push_back(entry->path());
+                } else {
+                    folders.push_back(entry->path());
+                }
+            } else if (entry->path().extension() == ".jsonl" && entry->is_regular_file(ignored)) {
+                found_.files.push_back({.path = entry->path(), .bytes = entry->file_size(ignored)});
+            }
+        }
+        if (error) {
+            found_.problems.push_back({.path = folder.string(), .reason = error.message()});
+        }
+        for (const fs::path& inner : folders) {
+            search_folder(inner);
+        }
+    }
 
-/// Whether the lines read in between are not from a transcript. False for an empty file.
-bool is_foreign(const ingest::TranscriptCounts& before, const ingest::TranscriptCounts& after) {
-    const std::int64_t lines = after.lines - before.lines;
-    const std::int64_t unusable =
-        after.unreadable_lines - before.unreadable_lines + after.foreign_lines - before.foreign_lines;
-    return lines > 0 && unusable == lines;
+    /// Whether it leads to a folder above itself, which may be above the root: it would search the home folder.
+    [[nodiscard]] static bool leads_back(const fs::path& link) {
+        std::error_code error;
+        const fs::path target = fs::canonical(link, error);
+        const fs::path parent = error ? fs::path() : fs::canonical(link.parent_path(), error);
+        return error || std::ranges::mismatch(target, parent).in1 == target.end();
+    }
+
+    TranscriptFiles& found_;
+    std::set<std::pair<dev_t, ino_t>> searched_;
+    std::deque<fs::path> links_;
+};
+
+void report_folders_without_transcripts(const std::vector<fs::path>& paths, ImportSummary& summary, bool has_files) {
+    std::string agents;
+    for (const auto& [agent, files] : summary.foreign_by_agent) {
+        agents += (agents.empty() ? "" : " and ") + agent;
+    }
+    const std::string reason =
+        has_files ? no_transcript(agents) : "no transcript (*.jsonl) of " + ingest::transcript_agents() + " in it";
+    for (const fs::path& path : paths) {
+        std::error_code ignored;
+        if (fs::is_directory(path, ignored)) {
+            summary.problems.push_back({.path = path.string(), .reason = reason});
+        }
+    }
 }
 
 /// Reads all files with one reader, so that pairs and duplicates are found across files.
@@ -90,10 +134,13 @@ void read_all(const std::vector<fs::path>& paths, const ingest::SkillNamer& name
         }
         if (outcome.error.empty()) {
             ++summary.files;
-            if (is_foreign(before, reader.counts())) {
+            if (const auto foreign = check_foreign(file.path, before, reader.counts())) {
                 ++summary.foreign_files;
+                if (!foreign->agent.empty()) {
+                    ++summary.foreign_by_agent[foreign->agent];
+                }
                 if (file.is_named) {
-                    summary.problems.push_back({.path = file.path.string(), .reason = no_transcript()});
+                    summary.problems.push_back({.path = file.path.string(), .reason = no_transcript(foreign->agent)});
                 }
             }
         } else {
@@ -102,13 +149,9 @@ void read_all(const std::vector<fs::path>& paths, const ingest::SkillNamer& name
         ++state.files_done;
     }
     summary.counts = reader.counts();
-    if (summary.foreign_files > 0 && summary.foreign_files == summary.files) {
-        for (const fs::path& path : paths) {
-            std::error_code ignored;
-            if (fs::is_directory(path, ignored)) {
-                summary.problems.push_back({.path = path.string(), .reason = no_transcript()});
-            }
-        }
+    if (!summary.stopped && summary.foreign_files == summary.files &&
+        (summary.foreign_files > 0 || state.files_total == 0)) {
+        report_folders_without_transcripts(paths, summary, state.files_total > 0);
     }
 }
 
@@ -127,11 +170,12 @@ std::vector<fs::path> default_transcript_roots(bool include_missing) {
 
 TranscriptFiles find_transcripts(const std::vector<fs::path>& paths) {
     TranscriptFiles found;
+    FolderSearch search(found);
     for (const fs::path& path : paths) {
         std::error_code error;
         const fs::file_status status = fs::status(path, error);
         if (fs::is_directory(status)) {
-            find_in_folder(path, found);
+            search.search(path);
         } else if (fs::exists(status)) {
             std::error_code ignored;
             const std::uint64_t bytes = fs::is_regular_file(status) ? fs::file_size(path, ignored) : 0;

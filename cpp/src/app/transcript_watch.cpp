@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "folder_events.hpp"
+#include "foreign_file.hpp"
 #include "session_buddy/app/skill_events.hpp"
 #include "session_buddy/app/spool.hpp"
 #include "session_buddy/ingest/transcript.hpp"
@@ -132,7 +133,7 @@ class TranscriptWatch::Impl {
         std::set<fs::path> there;
         for (const TranscriptFile& file : found.files) {
             there.insert(file.path);
-            check_file(file.path);
+            check_file(file.path, file.is_named);
         }
         std::erase_if(files_, [&](const auto& entry) {
             const bool is_gone = !there.contains(entry.first);
@@ -155,11 +156,12 @@ class TranscriptWatch::Impl {
         check_offsets_ = true;
     }
 
-    void check_file(const fs::path& path) {
+    void check_file(const fs::path& path, bool is_named) {
         auto entry = files_.find(path);
         if (entry == files_.end()) {
             entry = files_.emplace(path, WatchedFile(path, next_number_++)).first;
             resume_from_saved_offset(entry->second);
+            entry->second.may_be_foreign = is_named && entry->second.offset() == 0;
         } else if (const FileState state = inspect_file(path, entry->second.offset());
                    entry->second.differs_from(state)) {
             unread_.insert(path);
@@ -210,7 +212,8 @@ class TranscriptWatch::Impl {
                 }
                 unread_.insert(path);
             } else {
-                rescan = rescan || path.extension() == ".jsonl";
+                std::error_code ignored;  // a new symbolic link to a folder is reported as a file
+                rescan = rescan || path.extension() == ".jsonl" || fs::is_directory(path, ignored);
             }
         }
         if (rescan) {
@@ -250,7 +253,9 @@ class TranscriptWatch::Impl {
         options.max_bytes = kChunkBytes;
         options.file = file.number();
         options.on_bytes = [&](std::uint64_t total) { return note_bytes(total - std::exchange(bytes, total)); };
+        const ingest::TranscriptCounts before = reader_->counts();
         const ingest::ReadOutcome outcome = ingest::read_transcript_file(file.path(), *reader_, options);
+        check_foreign_once(file, before);
         file.advance(outcome.next_offset, outcome.resume_offset, invocations_found_);
         files_to_save_.insert(file.path());
         if (!outcome.error.empty() && file.problem != outcome.error) {
@@ -260,6 +265,18 @@ class TranscriptWatch::Impl {
         const bool done = outcome.at_end || !outcome.error.empty();
         progress_.files_done += done && !caught_up_ ? 1U : 0U;
         return done;
+    }
+
+    /// Reports a file that the user named and that has no line of a known agent in its first chunk.
+    void check_foreign_once(WatchedFile& file, const ingest::TranscriptCounts& before) {
+        if (!file.may_be_foreign) {
+            return;
+        }
+        const ingest::TranscriptCounts after = reader_->counts();
+        if (const auto foreign = check_foreign(file.path(), before, after)) {
+            report_problem(file.path().string(), no_transcript(foreign->agent));
+        }
+        file.may_be_foreign = after.lines == before.lines && after.incomplete_lines == before.incomplete_lines;
     }
 
     bool note_bytes(std::uint64_t count) {

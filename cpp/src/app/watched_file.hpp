@@ -57,7 +57,8 @@ class WatchedFile {
     /// Whether a larger offset than the saved one can be saved later.
     [[nodiscard]] bool has_unsaved_offset() const { return waiting_.has_value(); }
 
-    std::string problem;  ///< the last reported problem; empty while it can be read
+    std::string problem;          ///< the last reported problem; empty while it can be read
+    bool may_be_foreign = false;  ///< the user named it, and nothing of it was read yet
 
   private:
     struct ResumePoint {

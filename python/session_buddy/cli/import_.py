@@ -84,8 +84,11 @@ def print_summary(summary: ImportSummary, db_path: str) -> None:
         "without a readable time": summary["without_time"],
         "results without a use": summary["results_without_use"],
         f"file{'' if summary['foreign_files'] == 1 else 's'} without a line of {_native.TRANSCRIPT_AGENTS}": (
-            summary["foreign_files"]
+            summary["foreign_files"] - sum(summary["foreign_by_agent"].values())
         ),
+        **{
+            f"file{'' if files == 1 else 's'} of {agent}": files for agent, files in summary["foreign_by_agent"].items()
+        },
     }
     print(
         f"Read      {summary['lines']:,} lines in {summary['files']:,} file{'' if summary['files'] == 1 else 's'} "

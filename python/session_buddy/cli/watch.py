@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from session_buddy.ingest import WatchReport
 
 
+# Claude Code creates the folder of this name with its first session: a path to it is awaited, another missing path is
+# more likely a mistake.
+_TRANSCRIPTS = "projects"
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command line."""
     parser.description = (
@@ -44,15 +49,16 @@ def run(args: argparse.Namespace) -> int:
     paths: list[Path] = args.paths or transcript_roots() or transcript_roots(also_missing=not args.once)
     if not paths:
         return fail("watch", "no transcripts in the default folders; pass a file or folder")
-    if args.paths and not any(path.exists() for path in paths):  # before a database is created for it
+    missing = [path for path in paths if not path.exists()]
+    awaited = [path for path in missing if not args.once and (not args.paths or _TRANSCRIPTS in path.absolute().parts)]
+    if args.paths and missing == paths and not awaited:  # before a database is created for it
         return fail(
             "watch", f"{paths[0]}: no such file or folder; check the path, or pass none to wait for the first session"
         )
     try:
         db_path = _native.resolve_db_path(args.db_path)
         with ExitStack() as bar, stop_event() as stop:
-            awaited = [] if args.paths else [str(path) for path in paths if not path.exists()]
-            printer = _Printer(once=args.once, as_json=args.json, bar=bar, awaited=awaited)
+            printer = _Printer(once=args.once, as_json=args.json, bar=bar, awaited=[str(path) for path in awaited])
             if not args.json and not args.once:
                 print_flushed(f"Following {', '.join(map(str, paths))} into {db_path}. Press Ctrl-C to stop.")
                 if awaited:

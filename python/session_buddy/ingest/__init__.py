@@ -49,6 +49,7 @@ class ImportSummary(TypedDict):
     progress_lines: int  # duplicates of other lines
     other_lines: int  # lines of types without tool uses
     foreign_files: int  # of files: those without any line of a known agent
+    foreign_by_agent: dict[str, int]  # of foreign_files: those of other agents
     found: int
     typed_commands: int  # of found: slash commands typed by the user
     recorded: int

@@ -17,8 +17,11 @@ namespace {
 
 namespace fs = std::filesystem;
 using testing::ElementsAre;
+using testing::EndsWith;
 using testing::IsEmpty;
 using testing::Pair;
+using testing::SizeIs;
+using testing::UnorderedElementsAre;
 
 class TranscriptImport : public testing::Test {
   protected:
@@ -74,6 +77,55 @@ TEST_F(TranscriptImport, a_session_is_read_before_its_subagents_and_other_files_
 TEST_F(TranscriptImport, a_named_file_needs_no_extension_and_is_found_once) {
     const fs::path file = write("p/export.txt", {"Read"});
     EXPECT_THAT(found({file, file, root / "p" / "." / "export.txt"}), ElementsAre("p/export.txt"));
+}
+
+TEST_F(TranscriptImport, a_link_to_a_folder_is_followed_and_no_folder_is_searched_twice) {
+    write("elsewhere/s.jsonl", {"Read"});
+    write("elsewhere/s/subagents/agent-1.jsonl", {"Read"});
+    write("projects/own/a.jsonl", {"Read"});
+    fs::create_directory_symlink("../elsewhere", root / "projects" / "linked");
+    fs::create_directory_symlink("../elsewhere", root / "projects" / "again");
+    fs::create_directory_symlink("own", root / "projects" / "a-link-that-sorts-first");
+    EXPECT_THAT(found({root / "projects"}), UnorderedElementsAre("projects/own/a.jsonl", EndsWith("/s.jsonl"),
+                                                                 EndsWith("/s/subagents/agent-1.jsonl")));
+}
+
+TEST_F(TranscriptImport, links_that_lead_back_are_not_followed) {
+    write("home/notes.jsonl", {"Read"});
+    write("home/projects/own/a.jsonl", {"Read"});
+    fs::create_directory_symlink(".", root / "home" / "projects" / "self");
+    fs::create_directory_symlink("../..", root / "home" / "projects" / "own" / "home");
+    fs::create_directory_symlink("loop", root / "home" / "projects" / "loop");
+    fs::create_directory_symlink("missing", root / "home" / "projects" / "dangling");
+    const TranscriptFiles files = find_transcripts({root / "home" / "projects"});
+    ASSERT_EQ(files.files.size(), 1U);
+    EXPECT_THAT(files.problems, IsEmpty());
+}
+
+TEST_F(TranscriptImport, files_of_other_agents_are_named) {
+    write("a.jsonl", {"Read"});
+    std::ofstream(root / "codex.jsonl") << R"({"type":"session_meta","payload":{}})" << '\n';
+    std::ofstream(root / "text.jsonl") << "Dear diary";
+    std::ofstream(root / "begun.jsonl") << R"({"type":"user","mess)";
+    ImportSummary summary;
+    EXPECT_THAT(load_transcripts({root}, summary), SizeIs(1));
+    EXPECT_EQ(summary.foreign_files, 2U);
+    EXPECT_THAT(summary.foreign_by_agent, ElementsAre(Pair("Codex", 1)));
+    EXPECT_THAT(summary.problems, IsEmpty()) << "there are transcripts, too";
+
+    summary = {};
+    EXPECT_THAT(load_transcripts({root / "codex.jsonl", root / "text.jsonl", root / "begun.jsonl"}, summary),
+                IsEmpty());
+    ASSERT_EQ(summary.problems.size(), 2U);
+    EXPECT_EQ(summary.problems[0].reason,
+              "not a Claude Code transcript but a session of Codex (only Claude Code sessions can be imported)");
+    EXPECT_EQ(summary.problems[1].reason, "not a Claude Code transcript (only Claude Code sessions can be imported)");
+
+    fs::create_directory(root / "empty");
+    summary = {};
+    EXPECT_THAT(load_transcripts({root / "empty"}, summary), IsEmpty());
+    ASSERT_EQ(summary.problems.size(), 1U);
+    EXPECT_EQ(summary.problems[0].reason, "no transcript (*.jsonl) of Claude Code in it");
 }
 
 TEST_F(TranscriptImport, a_missing_path_is_a_problem_and_the_others_are_found) {

@@ -125,10 +125,16 @@ def test_a_file_that_is_named_twice_is_read_once(tmp_path: Path, db_path: Path) 
     assert (summary["files"], summary["recorded"], summary["replayed"]) == (1, 1, 0)
 
 
-def test_links_to_folders_are_not_followed(tmp_path: Path, db_path: Path) -> None:
-    write(tmp_path / "a.jsonl", use(1, "t1", "Read"), result(2, "t1"))
-    (tmp_path / "loop").symlink_to(tmp_path, target_is_directory=True)
-    assert import_transcripts([tmp_path], db_path)["files"] == 1
+def test_a_linked_project_folder_is_read_once_and_loops_are_not_followed(tmp_path: Path, db_path: Path) -> None:
+    projects = tmp_path / "projects"
+    write(projects / "own" / "a.jsonl", use(1, "t1", "Read"), result(2, "t1"))
+    write(tmp_path / "elsewhere" / "b.jsonl", use(1, "t2", "Read"), result(2, "t2"))
+    for name in ("linked", "again"):
+        (projects / name).symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    (projects / "loop").symlink_to(projects, target_is_directory=True)
+    (tmp_path / "elsewhere" / "up").symlink_to(tmp_path, target_is_directory=True)
+    summary = import_transcripts([projects], db_path)
+    assert (summary["files"], summary["recorded"], summary["problems"]) == (2, 2, [])
 
 
 def test_malformed_lines_are_reported_and_do_not_stop_the_import(tmp_path: Path, db_path: Path) -> None:
@@ -295,31 +301,51 @@ def test_a_file_that_fails_while_it_is_read_is_reported(
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("agent", "content"),
     [
-        (
-            '{"timestamp":"2026-02-12T14:00:00Z","type":"session_meta","payload":{"id":"1"}}\n'
-            '{"timestamp":"2026-02-12T14:00:01Z","type":"response_item","payload":{"type":"function_call","name":"shell"}}\n'
-        ),
-        '{"skills": {"a": {"total_invocations": 5}}, "invocations": []}',
-        '{\n  "skills": {\n    "a": {"total_invocations": 5}\n  }\n}\n',
-        '{"type":"user.message","data":{"content":"x"},"id":"1","parentId":null}\n',
-        "Dear diary\n",
+        ("Codex", '{"timestamp":"2026-02-12T14:00:00Z","type":"session_meta","payload":{"id":"1"}}\n'),
+        ("Codex", '{"timestamp":"2026-02-12T14:00:01Z","type":"response_item","payload":{"type":"function_call"}}\n'),
+        ("Gemini CLI", '{"sessionId": "1", "projectHash": "2", "kind": "main"}\n{"id": "3", "type": "gemini"}\n'),
+        ("Gemini CLI", '{\n  "sessionId": "1",\n  "projectHash": "2",\n  "messages": []\n}'),
+        ("OpenCode", '{"type":"text","timestamp":1770904800000,"sessionID":"ses_1","part":{"id":"prt_1"}}\n'),
+        ("GitHub Copilot CLI", '{"type":"user.message","data":{"content":"x"},"id":"1","parentId":null}\n'),
+        ("Pi", '{"type":"session","version":3,"id":"1","timestamp":"2026-02-12T14:00:00Z","cwd":"/"}\n'),
+        (None, '{"skills": {"a": {"total_invocations": 5}}, "invocations": []}'),
+        (None, '{\n  "skills": {\n    "a": {"total_invocations": 5}\n  }\n}\n'),
+        (None, "Dear diary\n"),
+        (None, "Dear diary"),
     ],
-    ids=["Codex", "JSON in one line", "JSON in many lines", "Copilot", "text"],
 )
 def test_a_file_that_is_not_a_transcript_is_reported(
-    tmp_path: Path, project: Path, db_path: Path, capsys: pytest.CaptureFixture[str], content: str
+    tmp_path: Path,
+    project: Path,
+    db_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    agent: str | None,
+    content: str,
 ) -> None:
     foreign = tmp_path / "other" / "session.jsonl"
     foreign.parent.mkdir()
     foreign.write_text(content)
+    reason = "not a Claude Code transcript" + (f" but a session of {agent}" if agent else "")
     for path in (foreign, foreign.parent):
         assert main(["import", str(path), "--db-path", str(db_path)]) == 1
-        assert f"session-buddy import: {path}: not a Claude Code transcript" in capsys.readouterr().err
+        error = capsys.readouterr().err
+        assert f"session-buddy import: {path}: {reason} (only Claude Code sessions can be imported)\n" in error
     # One such file among transcripts is no error.
     assert main(["import", str(foreign.parent), str(project), "--db-path", str(db_path)]) == 0
-    assert "1 file without a line of Claude Code" in capsys.readouterr().out
+    assert f"1 file {f'of {agent}' if agent else 'without a line of Claude Code'}" in capsys.readouterr().out
+
+
+def test_a_folder_without_transcripts_is_reported(
+    tmp_path: Path, project: Path, db_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "chats"
+    folder.mkdir()
+    (folder / "session-1.json").write_text("{}")
+    assert main(["import", str(folder), "--db-path", str(db_path)]) == 1
+    assert f"{folder}: no transcript (*.jsonl) of Claude Code in it" in capsys.readouterr().err
+    assert main(["import", str(folder), str(project), "--db-path", str(db_path)]) == 0
 
 
 def test_transcripts_without_a_tool_use_are_accepted(

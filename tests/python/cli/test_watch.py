@@ -285,6 +285,45 @@ def test_a_mistyped_path_is_an_error_and_creates_no_database(
     assert not db_path.exists()
 
 
+@pytest.mark.parametrize("named", [True, False], ids=["named", "default"])
+def test_it_waits_for_the_folder_of_the_first_session(
+    named: bool, db_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "home" / ".claude"
+    monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(config))
+    with watching("--db-path", db_path, *([config / "projects"] if named else [])) as watch:
+        watch.wait_for("^Waiting for the first session of Claude Code$")
+        watch.wait_for("^no tool use yet$")
+        write(config / "projects" / "-home-me" / "s.jsonl", use(1, "t1", "Read"), result(2, "t1"))
+        watch.wait_for("^hooks saw 0 of 1, 1 recovered$")
+        assert watch.stop() == 0
+    assert row_count(db_path) == 1
+
+
+def test_a_linked_project_is_followed_as_it_grows(folder: Path, db_path: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    write(elsewhere / "s.jsonl", use(1, "t1", "Read"), result(2, "t1"))
+    with watching("--db-path", db_path, folder.parent) as watch:
+        watch.wait_for("^no tool use yet$")
+        (folder.parent / "linked").symlink_to(elsewhere, target_is_directory=True)
+        (folder / "loop").symlink_to(folder.parent, target_is_directory=True)
+        watch.wait_for("^hooks saw 0 of 1, 1 recovered$")
+        write(elsewhere / "s.jsonl", use(3, "t2", "Read"), result(4, "t2"))
+        watch.wait_for("^hooks saw 0 of 2, 2 recovered$")
+        assert watch.stop() == 0
+    assert row_count(db_path) == 2
+
+
+def test_a_named_file_of_another_agent_is_reported(
+    tmp_path: Path, db_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path / "rollout.jsonl", {"type": "session_meta", "payload": {"id": SECRET}})
+    assert main(["watch", "--once", "--db-path", str(db_path), str(path)]) == 1
+    captured = capsys.readouterr()
+    assert f"{path}: not a Claude Code transcript but a session of Codex" in captured.err
+    assert SECRET not in captured.out + captured.err
+
+
 def test_a_file_that_is_not_a_database_is_an_error(folder: Path, db_path: Path) -> None:
     db_path.write_bytes(b"x" * 5000)
     with watching("--db-path", db_path, folder) as watch:

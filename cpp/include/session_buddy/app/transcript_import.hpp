@@ -41,7 +41,8 @@ struct TranscriptFiles {
 /// `include_missing` all.
 [[nodiscard]] std::vector<std::filesystem::path> default_transcript_roots(bool include_missing = false);
 
-/// A file is used as given; a folder is searched recursively for *.jsonl. Symbolic links to folders are not followed.
+/// A file is used as given; a folder is searched recursively for *.jsonl. Symbolic links are
+/// followed, but no folder is searched twice.
 [[nodiscard]] TranscriptFiles find_transcripts(const std::vector<std::filesystem::path>& paths);
 
 struct ImportProgress {
@@ -64,9 +65,10 @@ struct ImportSummary {
     std::int64_t already_known = 0;  ///< of counts.found: in the database before, from any source
     std::map<std::string, std::int64_t> found_by_skill;
     std::map<std::string, std::int64_t> recorded_by_skill;
-    std::vector<ImportProblem> problems;          ///< files and folders
-    std::size_t foreign_files = 0;                ///< of `files`: those without any line written by a known agent
-    std::vector<ImportProblem> unreadable_lines;  ///< "path:line", the first kMaxReportedLines
+    std::vector<ImportProblem> problems;  ///< files and folders
+    std::size_t foreign_files = 0;        ///< of `files`: those without any line written by a known agent
+    std::map<std::string, std::int64_t> foreign_by_agent;  ///< of `foreign_files`: those of other agents, by agent
+    std::vector<ImportProblem> unreadable_lines;           ///< "path:line", the first kMaxReportedLines
     bool stopped = false;
 };
 
