@@ -1,6 +1,6 @@
 """Run development tools on small projects and write what they print, as samples for the verdicts read from outputs.
 
-usage: record_outputs.py [--into FOLDER] [--node-modules FOLDER] [--only TOOL,TOOL]
+usage: record_outputs.py [--into FOLDER] [--node-modules FOLDER] [--only TOOL,TOOL: CASE]
 
 The samples of a tool are in FOLDER/<skill name>.txt, each after a line with its outcome, as the exit status of the tool
 says it, and its name. Tools that are not on the PATH, or not in the node_modules, are skipped and named at the end. The
@@ -170,14 +170,14 @@ CASES = (
     Case("pytest-run", "verbose", PY_OK, "pytest -v -p no:cacheprovider"),
     Case("pytest-run", "skipped", PY_SKIPPED, "pytest -p no:cacheprovider"),
     Case("pytest-run", "expected-failure", PY_XFAIL, "pytest -p no:cacheprovider"),
-    Case("pytest-run", "xdist", PY_OK, "pytest -n 2 -p no:cacheprovider"),
+    Case("pytest-run", "xdist", PY_OK, "pytest -p xdist -n 2 -p no:cacheprovider"),
     Case("pytest-run", "assertion", PY_BAD, "pytest -p no:cacheprovider"),
     Case("pytest-run", "assertion-quiet", PY_BAD, "pytest -q -p no:cacheprovider"),
     Case("pytest-run", "assertion-very-quiet", PY_BAD, "pytest -qq --no-header -p no:cacheprovider"),
     Case("pytest-run", "assertion-verbose", PY_BAD, "pytest -v -p no:cacheprovider"),
     Case("pytest-run", "assertion-no-traceback", PY_BAD, "pytest --tb=no -q -p no:cacheprovider"),
     Case("pytest-run", "assertion-first", PY_BAD, "pytest -x -p no:cacheprovider"),
-    Case("pytest-run", "assertion-xdist", PY_BAD, "pytest -n 2 -p no:cacheprovider"),
+    Case("pytest-run", "assertion-xdist", PY_BAD, "pytest -p xdist -n 2 -p no:cacheprovider"),
     Case("pytest-run", "collection", PY_BROKEN, "pytest -p no:cacheprovider"),
     Case("pytest-run", "fixture", PY_FIXTURE, "pytest -p no:cacheprovider"),
     Case("pytest-run", "no-tests", {"a.txt": ""}, "pytest -p no:cacheprovider"),
@@ -386,6 +386,7 @@ def shown(output: str, folder: Path) -> str:
     output = output.replace(str(folder), "/project")
     output = re.sub(r"[^\s()'\"]*/node_modules/", "node_modules/", output)
     output = re.sub(r"/[^\s()'\"]*/python3?[^/\s]*/", "/usr/lib/python3/", output)
+    output = re.sub(r"/[^\s()'\"]*/bin/", "/usr/bin/", output)
     output = output.replace(str(Path.home()), "/home/user")
     return "\n".join(output.split("\n")[-MAX_LINES:])
 
@@ -414,6 +415,7 @@ def run(case: Case, node_modules: Path | None, environment: dict[str, str]) -> t
 def record(case: Case, node_modules: Path | None) -> str:
     """The samples of a case, plain and with colours if the tool has any."""
     base = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV_", "npm_", "CI"))}
+    base["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     samples = ""
     for suffix, extra in (("", PLAIN), (" in colours", COLORS)):
         output, status = run(case, node_modules, base | extra)
@@ -428,7 +430,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--into", type=Path, default=INTO)
     parser.add_argument("--node-modules", type=Path)
-    parser.add_argument("--only", default="", help="skill names, separated by commas")
+    parser.add_argument("--only", default="", help='skill names or cases, such as "mypy,tsc: type"')
     arguments = parser.parse_args()
     node_modules = arguments.node_modules.resolve() if arguments.node_modules else None
     if node_modules is not None:
@@ -438,7 +440,7 @@ def main() -> int:
     samples: dict[str, str] = {}
     for case in CASES:
         program = case.program or case.command.split()[0]
-        if only and case.skill not in only:
+        if only and not only & {case.skill, f"{case.skill}: {case.name}"}:
             continue
         if shutil.which(program) is None:
             skipped.add(program)

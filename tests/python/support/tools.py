@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from typing import NoReturn
@@ -48,6 +49,11 @@ def node_packages(folder: Path) -> None:
     wanted = json.loads((folder / "package.json").read_text(encoding="utf-8"))["devDependencies"]
     if not all((folder / "node_modules" / name).is_dir() for name in wanted):
         _missing(f"what {folder.name}/package.json names")
+
+
+def python_tool(name: str) -> str:
+    """A program of a Python package."""
+    return shutil.which(name, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}") or _missing(name)
 
 
 def cmake() -> str:
@@ -90,6 +96,11 @@ def bench_program(name: str) -> Path:
     """One of those in bench/wire."""
     program = BUILD / "release" / "bench" / "wire" / name
     return program if program.exists() else _missing(f"{program.relative_to(BUILD.parent)}")
+
+
+def cpp_tests() -> Path:
+    program = BUILD / "release" / "tests" / "cpp" / "session_buddy_tests"
+    return program if program.exists() else _missing(str(program.relative_to(BUILD.parent)))
 
 
 def compile_commands() -> Path:
