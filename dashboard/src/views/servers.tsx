@@ -44,12 +44,17 @@ function Tools({ server, selection, idle, windowLength }: Shown & { server: Serv
   );
 }
 
-function Server({ row, ...shown }: Shown & { row: ServerRow }) {
-  const [expanded, setExpanded] = useState(false);
+interface ServerProps extends Shown {
+  row: ServerRow;
+  expanded: boolean;
+  toggle: () => void;
+}
+
+function Server({ row, expanded, toggle, ...shown }: ServerProps) {
   return (
     <>
       <MetricsRow row={row} windowLength={shown.windowLength}>
-        <button type="button" class="expander" aria-expanded={expanded} onClick={() => setExpanded(!expanded)}>
+        <button type="button" class="expander" aria-expanded={expanded} onClick={toggle}>
           <span class="expander-arrow" aria-hidden="true">
             {expanded ? '▾' : '▸'}
           </span>
@@ -65,6 +70,12 @@ function Server({ row, ...shown }: Shown & { row: ServerRow }) {
 export function Servers({ sortBy, ...shown }: Shown & { sortBy: (column: Column) => void }) {
   const { selection, idle, windowLength } = shown;
   const { rows, total, known, error } = useServers(selection, idle);
+  // Here, so that a search that hides a server does not collapse it.
+  const [expanded, setExpanded] = useState<ReadonlySet<string>>(new Set());
+  const toggle = (name: string) =>
+    setExpanded(
+      (before) => new Set(before.has(name) ? [...before].filter((each) => each !== name) : [...before, name]),
+    );
   return (
     <>
       <SkillsTable
@@ -78,7 +89,13 @@ export function Servers({ sortBy, ...shown }: Shown & { sortBy: (column: Column)
         known={known}
       >
         {rows.map((row) => (
-          <Server key={row.skill_name} row={row} {...shown} />
+          <Server
+            key={row.skill_name}
+            row={row}
+            expanded={expanded.has(row.skill_name)}
+            toggle={() => toggle(row.skill_name)}
+            {...shown}
+          />
         ))}
       </SkillsTable>
       {rows.length === 0 && (known || !error) && (
