@@ -4,11 +4,11 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "check.hpp"
 #include "session_buddy/app/skill_events.hpp"
@@ -20,33 +20,36 @@
 namespace session_buddy::fuzz {
 namespace {
 
-using ingest::HookEvent;
-using Kind = HookEvent::Kind;
+using ingest::AgentEvent;
+using Kind = AgentEvent::Kind;
 
 constexpr std::array kErrorTypes{ingest::kExitCode, ingest::kInterrupted, ingest::kRejected, ingest::kTimeout,
                                  ingest::kToolError};
-constexpr std::array<std::string_view, 6> kFields{"",          "hook_event_name", "session_id",
-                                                  "tool_name", "tool_use_id",     "command_name"};
+constexpr std::array<std::string_view, 7> kFields{
+    "", "hook_event_name", "session_id", "tool_name", "tool_use_id", "command_name", "tool_calls"};
 
-void check_event(const HookEvent& event) {
-    const bool is_use = event.kind == Kind::started || event.kind == Kind::finished;
-    check(is_use ? is_valid_event_key(event.key) : event.key.empty(),
-          "a tool use has a valid key, and no other event has one");
+void check_end(const ClaimedEnd& end) {
+    const ClaimedOutcome& outcome = end.outcome.value;
+    check(outcome.outcome == Outcome::failed ? std::ranges::count(kErrorTypes, outcome.error_type) == 1
+                                             : outcome.error_type.empty(),
+          "a failure has a known error type, and no other event has one");
+    check(end.measured_us.value >= 0, "a duration is not negative");
+}
+
+void check_event(const AgentEvent& event) {
+    check(event.kind == Kind::use ? is_valid_event_key(event.key) : event.key.empty() || is_valid_event_key(event.key),
+          "a tool use has a valid key");
     check(event.kind == Kind::session_end ? event.skill_name.empty() : is_valid_skill_name(event.skill_name),
           "every event except the end of a session has a valid skill name");
     check(is_valid_skill_name(event.session_id), "a session id follows the rules of skill names");
-    check(!event.duration_seconds || (event.kind == Kind::finished && std::isfinite(*event.duration_seconds) &&
-                                      *event.duration_seconds >= 0.0),
-          "a duration is finite, not negative, and belongs to a finished tool use");
-    check(event.kind == Kind::finished && !event.completed ? std::ranges::count(kErrorTypes, event.error_type) == 1
-                                                           : event.error_type.empty(),
-          "a failure has a known error type, and no other event has one");
+    check_end(event.evidence.result);
+    check_end(event.evidence.background_end);
+    check(decode_evidence(encode(event.evidence)) == event.evidence, "evidence can be stored");
 }
 
-void check_stored(HookEvent event) {
+void check_stored(AgentEvent event) {
     const bool has_name = event.kind != Kind::session_end;
-    const TimePoint now = std::chrono::sys_days(std::chrono::year(2026) / 2 / 10);
-    storage::SkillEvent stored = app::to_skill_event(std::move(event), now);
+    storage::SkillEvent stored = app::to_skill_event(std::move(event));
     check(!has_name || stored.key.empty() == (stored.kind == storage::SkillEvent::Kind::session_end),
           "an event that becomes a row has a key");
     stored.record.invoked_at = format_precise_timestamp(stored.at);
@@ -59,10 +62,13 @@ void check_stored(HookEvent event) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace session_buddy;
     static const ingest::SkillNamer namer;
-    auto read = ingest::read_hook_event({reinterpret_cast<const char*>(data), size}, namer);
-    if (auto* event = std::get_if<ingest::HookEvent>(&read)) {
-        fuzz::check_event(*event);
-        fuzz::check_stored(std::move(*event));
+    const TimePoint now = std::chrono::sys_days(std::chrono::year(2026) / 2 / 10);
+    auto read = ingest::read_hook_event({reinterpret_cast<const char*>(data), size}, namer, now);
+    if (auto* events = std::get_if<std::vector<ingest::AgentEvent>>(&read)) {
+        for (ingest::AgentEvent& event : *events) {
+            fuzz::check_event(event);
+            fuzz::check_stored(std::move(event));
+        }
     } else if (const auto* bad = std::get_if<ingest::BadEvent>(&read)) {
         fuzz::check(std::ranges::count(fuzz::kFields, bad->field) == 1, "only required fields can be invalid");
         fuzz::check(bad->reason.starts_with(bad->field.empty() ? "A hook event " : bad->field),

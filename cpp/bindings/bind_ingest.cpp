@@ -69,7 +69,7 @@ constexpr auto kImportSummary = entity(
     field<"stopped">(&ImportSummary::stopped));
 
 py::dict import_transcripts(const Paths& paths, const std::string& db_path, double busy_timeout,
-                            const py::object& progress, const std::string& tools) {
+                            const py::object& progress, const std::string& tools, bool builtin_commands) {
     const ingest::SkillNamer namer(parse_tool_rules(tools));
     ImportSummary summary;
     {
@@ -80,22 +80,22 @@ py::dict import_transcripts(const Paths& paths, const std::string& db_path, doub
                                                    std::chrono::milliseconds(std::llround(busy_timeout * 1000))};
             return store.emplace(db_path, options);
         };
-        summary = app::import_transcripts(paths, open, namer, to_callback(progress));
+        summary = app::import_transcripts(paths, open, namer, to_callback(progress), builtin_commands);
     }
     return to_dict<kImportSummary>(summary);
 }
 
 py::tuple load_transcripts(const Paths& paths, const py::object& progress) {
     ImportSummary summary;
-    std::vector<ingest::TranscriptInvocation> invocations;
+    std::vector<Invocation> invocations;
     {
         const py::gil_scoped_release released;
         invocations = app::load_transcripts(paths, summary, to_callback(progress));
     }
     py::list list(invocations.size());
     for (std::size_t i = 0; i < invocations.size(); ++i) {
-        const ingest::TranscriptInvocation& invocation = invocations[i];
-        const auto seconds = std::chrono::duration<double>(invocation.at.time_since_epoch());
+        const Invocation& invocation = invocations[i];
+        const auto seconds = std::chrono::duration<double>(invocation.invoked_at.time_since_epoch());
         list[i] =
             py::make_tuple(to_str(invocation.skill_name), seconds.count(), to_str(invocation.session_id),
                            invocation.completed, invocation.duration_seconds,
@@ -132,7 +132,8 @@ constexpr auto kWatchReport = entity(
 
 /// Exceptions of the callbacks or of a signal handler end the watch.
 void watch_transcripts(const Paths& paths, const std::string& db_path, const py::function& report,
-                       const py::function& go_on, const py::object& progress, bool once, const std::string& tools) {
+                       const py::function& go_on, const py::object& progress, bool once, const std::string& tools,
+                       bool builtin_commands) {
     const ingest::SkillNamer namer(parse_tool_rules(tools));
     const SystemClock clock;
     app::WatchCallbacks callbacks;
@@ -156,6 +157,7 @@ void watch_transcripts(const Paths& paths, const std::string& db_path, const py:
     app::WatchOptions options;
     options.db_path = db_path;
     options.once = once;
+    options.builtin_commands = builtin_commands;
     const py::gil_scoped_release released;
     app::TranscriptWatch(paths, std::move(options), namer, clock, std::move(callbacks)).run();
 }
@@ -191,10 +193,11 @@ void bind_ingest(py::module_& module) {
     module.attr("TRANSCRIPT_FOLDERS") = ingest::default_session_folders();
     module.def("import_transcripts", &import_transcripts, py::arg("paths"), py::arg("db_path"), py::kw_only(),
                py::arg("busy_timeout"), py::arg("progress") = py::none(), py::arg("tools") = "",
+               py::arg("builtin_commands") = false,
                "Stores the invocations in transcripts that are not stored yet; returns a summary.");
     module.def("watch_transcripts", &watch_transcripts, py::arg("paths"), py::arg("db_path"), py::kw_only(),
                py::arg("report"), py::arg("go_on"), py::arg("progress") = py::none(), py::arg("once") = false,
-               py::arg("tools") = "",
+               py::arg("tools") = "", py::arg("builtin_commands") = false,
                "Follows transcripts until go_on() is false, or with once until all is stored; report is called with "
                "dicts.");
     module.def("skill_name_for_command", &name_for_command, py::arg("words"), py::pos_only(), py::kw_only(),

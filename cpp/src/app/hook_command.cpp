@@ -20,6 +20,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "session_buddy/app/skill_events.hpp"
 #include "session_buddy/app/spool.hpp"
@@ -50,7 +51,8 @@ constexpr std::chrono::milliseconds kMaxSpoolLock{500};
 constexpr std::size_t kMaxLogBytes = std::size_t{1} << 20U;
 constexpr int kRotatedLogs = 2;  // in addition to the current one
 
-constexpr std::array<std::string_view, 4> kSettings{"db_path", "tools", "hook_timeout", "max_spool_events"};
+constexpr std::array<std::string_view, 5> kSettings{"db_path", "tools", "builtin_commands", "hook_timeout",
+                                                    "max_spool_events"};
 
 constexpr std::string_view kHelp =
     "Usage: session-buddy-hook [--db-path FILE]\n"
@@ -162,10 +164,13 @@ std::string read_stdin() {
     }
 }
 
-void store(const storage::SkillEvent& event, const Config& config) {
+/// `events`: one or more, of one hook event.
+void store(std::span<const storage::SkillEvent> events, const Config& config) {
     const Spool spool(config.db_path, config.max_spool_events);
-    const auto spool_event = [&](std::string_view why) {
-        spool.put(event, storage::Source::hook, storage::Durability::process);
+    const auto spool_events = [&](std::string_view why) {
+        for (const storage::SkillEvent& event : events) {
+            spool.put(event, storage::Source::hook, storage::Durability::process);
+        }
         log::kHook.warning("event spooled in \"{}\": {}", spool.folder().string(), why);
     };
     std::optional<storage::EventStore> store;
@@ -173,16 +178,16 @@ void store(const storage::SkillEvent& event, const Config& config) {
         store.emplace(config.db_path, storage::OpenOptions{.busy_timeout = kHookBusyTimeout, .short_lived = true});
         // Drain the spool first and completely: it may hold the start event of the tool use that ends now.
         if (spool.drain(*store, kMaxDrainedByHook, kMaxSpoolLock)) {
-            spool_event("older events in the spool are stored first");
+            spool_events("older events in the spool are stored first");
             return;
         }
-        store->ingest({&event, 1}, storage::Source::hook);
+        store->ingest(events, storage::Source::hook);
     } catch (const std::exception& error) {
-        spool_event(error.what());
+        spool_events(error.what());
         return;
     }
-    if (event.kind == storage::SkillEvent::Kind::session_end) {
-        store->expire(event.at - std::chrono::duration_cast<TimePoint::duration>(config.hook_timeout));
+    if (events.front().kind == storage::SkillEvent::Kind::session_end) {
+        store->expire(events.front().at - std::chrono::duration_cast<TimePoint::duration>(config.hook_timeout));
     }
 }
 
@@ -194,15 +199,21 @@ void handle_event(const std::optional<std::string>& db_path, const options::Envi
         log::kHook.error("setting ignored: {}", error);
     }
     const std::vector<ToolRule> rules = parse_tool_rules(settings.config.tools);
-    auto read = ingest::read_hook_event(text, ingest::SkillNamer(rules));
+    auto read = ingest::read_hook_event(text, ingest::SkillNamer(rules), now, settings.config.builtin_commands);
     if (const auto* bad = std::get_if<ingest::BadEvent>(&read)) {
         log::kHook.error("invalid event: {}", bad->reason);
-    } else if (auto* event = std::get_if<ingest::HookEvent>(&read)) {
-        if (event->bad_duration) {
-            log::kHook.error("duration of an invocation of {} ignored: duration_ms, in seconds, {}", event->skill_name,
+        return;
+    }
+    std::vector<storage::SkillEvent> events;
+    for (ingest::AgentEvent& event : std::get<std::vector<ingest::AgentEvent>>(read)) {
+        if (event.bad_duration) {
+            log::kHook.error("duration of an invocation of {} ignored: duration_ms, in seconds, {}", event.skill_name,
                              kDurationRule);
         }
-        store(to_skill_event(std::move(*event), now), settings.config);
+        events.push_back(to_skill_event(std::move(event)));
+    }
+    if (!events.empty()) {
+        store(events, settings.config);
     }
 }
 

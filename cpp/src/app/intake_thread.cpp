@@ -169,18 +169,25 @@ void IntakeThread::read(std::deque<Job>& arrived, bool open) {
 
 /// Answers immediately if there is nothing to store.
 void IntakeThread::read_hook(Job& job) {
-    auto read = ingest::read_hook_event(job.request.body, namer_);
+    auto read = ingest::read_hook_event(job.request.body, namer_, job.at, config_.builtin_commands);
     if (const auto* bad = std::get_if<ingest::BadEvent>(&read)) {
         job.done(bad_event(*bad));
-    } else if (auto* event = std::get_if<ingest::HookEvent>(&read)) {
-        if (event->bad_duration) {
-            log::kIntake.debug("duration of an invocation of {} ignored: duration_ms, in seconds, {}",
-                               event->skill_name, kDurationRule);
-        }
-        hooks_.push_back({.done = std::move(job.done), .event = to_skill_event(std::move(*event), job.at)});
-    } else {
-        job.done(server::accepted());
+        return;
     }
+    auto& events = std::get<std::vector<ingest::AgentEvent>>(read);
+    if (events.empty()) {
+        job.done(server::accepted());
+        return;
+    }
+    for (ingest::AgentEvent& event : events) {
+        if (event.bad_duration) {
+            log::kIntake.debug("duration of an invocation of {} ignored: duration_ms, in seconds, {}", event.skill_name,
+                               kDurationRule);
+        }
+        // Events are stored in this order: the last one answers for all.
+        hooks_.push_back({.done = [](const server::HttpReply&) {}, .event = to_skill_event(std::move(event))});
+    }
+    hooks_.back().done = std::move(job.done);
 }
 
 void IntakeThread::read_report(Job& job) {

@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "session_buddy/core/ascii.hpp"
 #include "session_buddy/core/enum_names.hpp"
 #include "session_buddy/core/log.hpp"
 #include "session_buddy/core/timestamp.hpp"
@@ -41,6 +42,28 @@ constexpr EnumNames kKinds{std::array{EnumName{Kind::invocation, "invocation"}, 
                                       EnumName{Kind::started, "started"}, EnumName{Kind::finished, "finished"},
                                       EnumName{Kind::session_end, "session_end"}, EnumName{Kind::use, "use"}}};
 
+std::string to_hex(std::string_view bytes) {
+    std::string text;
+    for (const char byte : bytes) {
+        text += fmt::format("{:02x}", static_cast<unsigned char>(byte));
+    }
+    return text;
+}
+
+/// Empty if the text is not hexadecimal.
+std::string from_hex(std::string_view text) {
+    std::string bytes;
+    for (std::size_t i = 0; i + 1 < text.size(); i += 2) {
+        const int high = ascii::hex_digit(text[i]);
+        const int low = ascii::hex_digit(text[i + 1]);
+        if (high < 0 || low < 0) {
+            return {};
+        }
+        bytes += static_cast<char>(high * 16 + low);
+    }
+    return bytes;
+}
+
 std::string to_json(const storage::SkillEvent& event, storage::Source source) {
     json fields{{"kind", kKinds[event.kind]},
                 {"source", static_cast<unsigned>(source)},
@@ -54,6 +77,9 @@ std::string to_json(const storage::SkillEvent& event, storage::Source source) {
     }
     if (event.record.error_type) {
         fields["error_type"] = *event.record.error_type;
+    }
+    if (event.kind == storage::SkillEvent::Kind::use || event.kind == storage::SkillEvent::Kind::command) {
+        fields["evidence"] = to_hex(encode(event.evidence));
     }
     return fields.dump() + '\n';
 }
@@ -85,6 +111,13 @@ std::optional<ParsedEvent> from_json(std::string_view text) {
         }
         if (fields.contains("error_type")) {
             event.record.error_type = fields.at("error_type").get<std::string>();
+        }
+        if (fields.contains("evidence")) {
+            auto evidence = decode_evidence(from_hex(fields.at("evidence").get<std::string>()));
+            if (!evidence) {
+                return std::nullopt;
+            }
+            event.evidence = std::move(*evidence);
         }
         return ParsedEvent{.event = std::move(event), .source = source};
     } catch (const json::exception&) {

@@ -9,7 +9,6 @@
 #include <span>
 #include <system_error>
 #include <thread>
-#include <tuple>
 #include <utility>
 
 #include "foreign_file.hpp"
@@ -98,8 +97,9 @@ void report_folders_without_transcripts(const std::vector<fs::path>& paths, Impo
 }
 
 /// Reads all files with one reader, so that pairs and duplicates are found across files.
-void read_all(const std::vector<fs::path>& paths, const ingest::SkillNamer& namer, ImportSummary& summary,
-              const ImportProgressCallback& progress, const ingest::TranscriptReader::Sink& sink) {
+void read_all(const std::vector<fs::path>& paths, const ingest::SkillNamer& namer, bool builtin_commands,
+              ImportSummary& summary, const ImportProgressCallback& progress,
+              const ingest::TranscriptReader::Sink& sink) {
     TranscriptFiles found = find_transcripts(paths);
     summary.problems = std::move(found.problems);
     ImportProgress state;
@@ -107,10 +107,14 @@ void read_all(const std::vector<fs::path>& paths, const ingest::SkillNamer& name
     for (const TranscriptFile& file : found.files) {
         state.bytes_total += file.bytes;
     }
-    ingest::TranscriptReader reader(namer, [&](ingest::TranscriptInvocation&& invocation) {
-        ++summary.found_by_skill[invocation.skill_name];
-        sink(std::move(invocation));
-    });
+    ingest::TranscriptReader reader(namer,
+                                    [&](ingest::AgentEvent&& event) {
+                                        if (!event.is_supplement) {
+                                            ++summary.found_by_skill[event.skill_name];
+                                        }
+                                        sink(std::move(event));
+                                    },
+                                    {.builtin_commands = builtin_commands});
     for (const TranscriptFile& file : found.files) {
         ingest::ReadOptions options;
         std::uint64_t file_bytes = 0;
@@ -201,10 +205,12 @@ TranscriptFiles find_transcripts(const std::vector<fs::path>& paths) {
 }
 
 ImportSummary import_transcripts(const std::vector<fs::path>& paths, const std::function<storage::EventStore&()>& open,
-                                 const ingest::SkillNamer& namer, const ImportProgressCallback& progress) {
+                                 const ingest::SkillNamer& namer, const ImportProgressCallback& progress,
+                                 bool builtin_commands) {
     ImportSummary summary;
     storage::EventStore* store = nullptr;
     std::vector<storage::SkillEvent> batch;
+    std::vector<bool> is_supplement;  // by event of the batch
     const auto store_batch = [&] {
         if (batch.empty()) {
             return;
@@ -218,7 +224,7 @@ ImportSummary import_transcripts(const std::vector<fs::path>& paths, const std::
                 if (outcome.is_new) {
                     ++summary.recorded;
                     ++summary.recorded_by_skill[batch[done].record.skill_name];
-                } else {
+                } else if (outcome.id != 0 && !is_supplement[done]) {
                     ++summary.already_known;
                 }
                 ++done;
@@ -228,9 +234,11 @@ ImportSummary import_transcripts(const std::vector<fs::path>& paths, const std::
             }
         }
         batch.clear();
+        is_supplement.clear();
     };
-    read_all(paths, namer, summary, progress, [&](ingest::TranscriptInvocation&& invocation) {
-        batch.push_back(to_skill_event(std::move(invocation)));
+    read_all(paths, namer, builtin_commands, summary, progress, [&](ingest::AgentEvent&& event) {
+        is_supplement.push_back(event.is_supplement);
+        batch.push_back(to_skill_event(std::move(event)));
         if (batch.size() >= kTranscriptBatchRows) {
             store_batch();
         }
@@ -239,12 +247,37 @@ ImportSummary import_transcripts(const std::vector<fs::path>& paths, const std::
     return summary;
 }
 
-std::vector<ingest::TranscriptInvocation> load_transcripts(const std::vector<fs::path>& paths, ImportSummary& summary,
-                                                           const ImportProgressCallback& progress) {
-    std::vector<ingest::TranscriptInvocation> all;
-    read_all(paths, ingest::SkillNamer(), summary, progress,
-             [&](ingest::TranscriptInvocation&& invocation) { all.push_back(std::move(invocation)); });
-    std::ranges::sort(all, [](const auto& a, const auto& b) { return std::tie(a.at, a.key) < std::tie(b.at, b.key); });
+std::vector<Invocation> load_transcripts(const std::vector<fs::path>& paths, ImportSummary& summary,
+                                         const ImportProgressCallback& progress) {
+    std::map<std::string, ingest::AgentEvent> by_key;
+    read_all(paths, ingest::SkillNamer(), false, summary, progress, [&](ingest::AgentEvent&& event) {
+        const auto [entry, is_new] = by_key.try_emplace(event.key, event);
+        if (is_new) {
+            return;
+        }
+        ingest::AgentEvent& known = entry->second;
+        if (is_better(event.evidence.name_basis, known.evidence.name_basis)) {
+            known.skill_name = std::move(event.skill_name);
+        }
+        if (event.evidence.session_basis > known.evidence.session_basis) {
+            known.session_id = std::move(event.session_id);
+        }
+        known.evidence.merge(event.evidence);
+    });
+    std::vector<Invocation> all;
+    all.reserve(by_key.size());
+    for (auto& [key, event] : by_key) {
+        Resolution resolved = resolve(event.evidence, event.at);
+        all.push_back({.skill_name = std::move(event.skill_name),
+                       .invoked_at = resolved.invoked_at,
+                       .session_id = std::move(event.session_id),
+                       .completed = resolved.outcome != Outcome::failed,
+                       .duration_seconds = resolved.duration_seconds,
+                       .error_type = std::move(resolved.error_type),
+                       .outcome_is_unknown = resolved.outcome == Outcome::unknown,
+                       .duration_is_bound = resolved.is_upper_bound});
+    }
+    std::ranges::stable_sort(all, {}, &Invocation::invoked_at);  // by key at the same time
     return all;
 }
 

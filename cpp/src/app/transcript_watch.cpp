@@ -106,6 +106,7 @@ class TranscriptWatch::Impl {
 
   private:
     struct Pending {
+        bool is_supplement = false;
         storage::SkillEvent event;
         steady_clock::time_point due;
     };
@@ -291,21 +292,23 @@ class TranscriptWatch::Impl {
         return callbacks_.should_continue();
     }
 
-    void add_pending(ingest::TranscriptInvocation&& invocation) {
-        using std::chrono::duration;
-        const auto length = duration<double>(invocation.duration_seconds.value_or(0.0));
-        const auto age = clock_.now() - invocation.at - std::chrono::duration_cast<TimePoint::duration>(length);
+    void add_pending(ingest::AgentEvent&& event) {
+        const ClaimedEnd& end =
+            event.evidence.background_end.at.exists() ? event.evidence.background_end : event.evidence.result;
+        const auto age = clock_.now() - (end.at.exists() ? end.at.value : event.at);
         const auto wait = std::clamp<TimePoint::duration>(options_.settling_time - age, {},
                                                           TimePoint::duration(options_.settling_time));
-        pending_.emplace(invocations_found_++,
-                         Pending{.event = to_skill_event(std::move(invocation)), .due = steady_clock::now() + wait});
+        pending_.emplace(invocations_found_++, Pending{.is_supplement = event.is_supplement,
+                                                       .event = to_skill_event(std::move(event)),
+                                                       .due = steady_clock::now() + wait});
     }
 
     // ---- Storing
 
     void restart() {
-        reader_.emplace(namer_,
-                        [this](ingest::TranscriptInvocation&& invocation) { add_pending(std::move(invocation)); });
+        reader_.emplace(
+            namer_, [this](ingest::AgentEvent&& event) { add_pending(std::move(event)); },
+            ingest::ReaderOptions{.builtin_commands = options_.builtin_commands});
         pending_.clear();
         files_to_save_.clear();
         offsets_to_save_.clear();
@@ -427,8 +430,10 @@ class TranscriptWatch::Impl {
             }
         }
         const auto outcomes = store_->ingest_some(batch, storage::Source::transcript);
-        for (const storage::EventStore::Result& outcome : outcomes) {
-            if (!has(outcome.seen_before, storage::Source::transcript)) {
+        for (std::size_t i = 0; i < outcomes.size(); ++i) {
+            const storage::EventStore::Result& outcome = outcomes[i];
+            const bool is_supplement = pending_.at(numbers[i]).is_supplement;
+            if (!has(outcome.seen_before, storage::Source::transcript) && (!is_supplement || outcome.is_new)) {
                 ++coverage_.runs;
                 coverage_.hooks_saw += storage::has_hook(outcome.seen_before) ? 1 : 0;
                 coverage_.recovered += outcome.is_new ? 1 : 0;

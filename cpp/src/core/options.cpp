@@ -109,6 +109,9 @@ constexpr std::array kTable{
     OPTION("Ingestion", tools, kList,
            "Additional developer tools to recognize in shell commands, as comma-separated command=skill pairs, such as "
            "just test=just-test"),
+    OPTION(
+        "Ingestion", builtin_commands, kFlag,
+        "Record slash commands that Claude Code itself provides, such as /clear and /context, in addition to skills"),
     OPTION("Ingestion", hook_timeout, between(60, 86'400),
            "Timeout after which a tool use that started but never finished is recorded as failed"),
     OPTION("Ingestion", max_body_bytes, between(1024, 67'108'864),

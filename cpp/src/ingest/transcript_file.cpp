@@ -77,7 +77,10 @@ class LineAssembler {
         if (oversized_) {
             unreadable("longer than the limit");
         } else if (!is_blank(line) && !reader_.read_line(line, session_, options_.file)) {
-            unreadable("not JSON");
+            const auto recovery = reader_.recover_records(line, session_, options_.file);
+            if (!recovery.is_complete) {
+                unreadable(recovery.records > 0 ? "in part not JSON" : "not JSON");
+            }
         }
         line_bytes_ = 0;
         oversized_ = false;

@@ -11,66 +11,53 @@
 namespace session_buddy::app {
 namespace {
 
-using ingest::HookEvent;
+using ingest::AgentEvent;
 using ingest::ReportedInvocation;
 using storage::SkillEvent;
 
 const TimePoint kReceivedAt = parse_timestamp("2026-02-10T12:00:00.000001Z").value();
 
-HookEvent hook(HookEvent::Kind kind) {
-    HookEvent made;
+AgentEvent event(AgentEvent::Kind kind) {
+    AgentEvent made;
     made.kind = kind;
-    made.key = kind == HookEvent::Kind::started || kind == HookEvent::Kind::finished ? "t1" : "";
-    made.skill_name = kind == HookEvent::Kind::session_end ? "" : "a";
+    made.key = kind == AgentEvent::Kind::use ? "t1" : "";
+    made.skill_name = kind == AgentEvent::Kind::session_end ? "" : "a";
     made.session_id = "s1";
+    made.at = kReceivedAt;
+    made.evidence.started = {.source = EvidenceSource::hook, .value = kReceivedAt};
     return made;
 }
 
-TEST(SkillEventOfHook, keeps_kind_key_names_and_time_of_receipt) {
-    for (const auto& [kind, expected] : {std::pair{HookEvent::Kind::started, SkillEvent::Kind::started},
-                                         std::pair{HookEvent::Kind::finished, SkillEvent::Kind::finished},
-                                         std::pair{HookEvent::Kind::command, SkillEvent::Kind::command},
-                                         std::pair{HookEvent::Kind::session_end, SkillEvent::Kind::session_end}}) {
-        const HookEvent from = hook(kind);
-        const SkillEvent made = to_skill_event(from, kReceivedAt);
+TEST(SkillEventOfAgent, keeps_kind_key_names_time_and_evidence) {
+    for (const auto& [kind, expected] : {std::pair{AgentEvent::Kind::use, SkillEvent::Kind::use},
+                                         std::pair{AgentEvent::Kind::command, SkillEvent::Kind::command},
+                                         std::pair{AgentEvent::Kind::session_end, SkillEvent::Kind::session_end}}) {
+        const AgentEvent from = event(kind);
+        const SkillEvent made = to_skill_event(from);
         EXPECT_EQ(made.kind, expected);
-        if (kind != HookEvent::Kind::command) {
+        if (kind != AgentEvent::Kind::command) {
             EXPECT_EQ(made.key, from.key);
         }
         EXPECT_EQ(made.at, kReceivedAt);
         EXPECT_EQ(made.record.skill_name, from.skill_name);
         EXPECT_EQ(made.record.session_id, "s1");
-        EXPECT_EQ(made.record.invoked_at, "") << "the store computes it";
-        EXPECT_FALSE(made.record.completed);
-        EXPECT_EQ(made.record.duration_seconds, std::nullopt);
-        EXPECT_EQ(made.record.error_type, std::nullopt);
+        EXPECT_EQ(made.evidence, from.evidence);
     }
 }
 
-TEST(SkillEventOfHook, keeps_the_outcome_of_a_use) {
-    HookEvent from = hook(HookEvent::Kind::finished);
-    from.duration_seconds = 1.5;
-    from.error_type = "exit_code";
-    const SkillEvent failed = to_skill_event(from, kReceivedAt);
-    EXPECT_EQ(failed.at, kReceivedAt) << "the time of the end, for any duration";
-    EXPECT_EQ(failed.record.duration_seconds, 1.5);
-    EXPECT_EQ(failed.record.error_type, "exit_code");
-    from.error_type.clear();
-    from.completed = true;
-    EXPECT_TRUE(to_skill_event(from, kReceivedAt).record.completed);
-    EXPECT_EQ(to_skill_event(from, kReceivedAt).record.error_type, std::nullopt);
-}
-
-TEST(SkillEventOfHook, gives_each_typed_command_a_unique_key) {
+TEST(SkillEventOfAgent, gives_each_typed_command_without_a_key_a_unique_one) {
     std::set<std::string> keys;
     for (int i = 0; i < 1000; ++i) {
-        keys.insert(to_skill_event(hook(HookEvent::Kind::command), kReceivedAt).key);
+        keys.insert(to_skill_event(event(AgentEvent::Kind::command)).key);
     }
     EXPECT_EQ(keys.size(), 1000U);
     for (const std::string& key : keys) {
         EXPECT_TRUE(is_valid_event_key(key));
         EXPECT_EQ(key.size(), 29U) << "\"hook:\" and 96 bits";
     }
+    AgentEvent known = event(AgentEvent::Kind::command);
+    known.key = "prompt:1";
+    EXPECT_EQ(to_skill_event(known).key, "prompt:1");
 }
 
 TEST(SkillEventOfReport, keeps_every_field) {
@@ -86,14 +73,17 @@ TEST(SkillEventOfReport, keeps_every_field) {
                                                               .workflow_step_id = "7",
                                                               .selection_rank = 3},
                                            kReceivedAt);
-    EXPECT_EQ(made.kind, SkillEvent::Kind::invocation);
+    EXPECT_EQ(made.kind, SkillEvent::Kind::use);
     EXPECT_EQ(made.key, "k");
     EXPECT_EQ(made.record.skill_name, "deploy");
     EXPECT_EQ(made.record.session_id, "ci");
-    EXPECT_TRUE(made.record.completed);
-    EXPECT_EQ(made.record.invoked_at, "2026-02-10 11:00+01:00") << "as it was reported";
-    EXPECT_EQ(made.record.duration_seconds, 2.5);
-    EXPECT_EQ(made.record.error_type, "e");
+    EXPECT_EQ(made.evidence.started.source, EvidenceSource::report);
+    const Resolution resolved = resolve(made.evidence, made.at);
+    EXPECT_EQ(resolved.outcome, Outcome::completed);
+    EXPECT_EQ(resolved.invoked_at, parse_timestamp("2026-02-10T10:00:00Z"));
+    EXPECT_EQ(resolved.duration_seconds, 2.5);
+    EXPECT_FALSE(resolved.is_upper_bound);
+    EXPECT_EQ(resolved.error_type, "e");
     EXPECT_EQ(made.record.workflow_path, "w/p");
     EXPECT_EQ(made.record.workflow_phase, "p");
     EXPECT_EQ(made.record.workflow_step_id, "7");

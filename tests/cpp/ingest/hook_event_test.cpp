@@ -8,6 +8,9 @@
 #include <nlohmann/json.hpp>
 
 #include "session_buddy/core/invocation.hpp"
+#include "session_buddy/core/timestamp.hpp"
+#include "session_buddy/ingest/error_class.hpp"
+#include "support/agent_events.hpp"
 #include "support/resources.hpp"
 
 namespace session_buddy::ingest {
@@ -16,14 +19,17 @@ namespace {
 using nlohmann::json;
 using testing::HasSubstr;
 using testing::Not;
-using Kind = HookEvent::Kind;
+using Kind = AgentEvent::Kind;
+using HookEvent = test::ResolvedEvent;
+
+const TimePoint kReceivedAt = parse_timestamp("2026-02-10T12:00:00Z").value();
 
 /// A secret in fields that must not be stored.
 const std::string kPrivate = "private-9f3b";
 
-std::variant<HookEvent, IgnoredEvent, BadEvent> read(std::string_view text) {
+std::variant<std::vector<AgentEvent>, BadEvent> read(std::string_view text) {
     static const SkillNamer kNamer;
-    return read_hook_event(text, kNamer);
+    return read_hook_event(text, kNamer, kReceivedAt);
 }
 
 /// The fields that every event has.
@@ -59,11 +65,12 @@ HookEvent must_read_text(std::string_view text) {
         ADD_FAILURE() << bad->reason << " in " << text.substr(0, 300);
         return {};
     }
-    if (std::holds_alternative<IgnoredEvent>(outcome)) {
-        ADD_FAILURE() << "ignored " << text.substr(0, 300);
+    auto& events = std::get<std::vector<AgentEvent>>(outcome);
+    if (events.size() != 1) {
+        ADD_FAILURE() << events.size() << " events in " << text.substr(0, 300);
         return {};
     }
-    return std::get<HookEvent>(std::move(outcome));
+    return test::resolved(std::move(events[0]));
 }
 HookEvent must_read(const json& made) {
     return must_read_text(made.dump());
@@ -82,14 +89,18 @@ BadEvent fault_of(const json& made) {
 }
 
 bool ignored(const json& made) {
-    return std::holds_alternative<IgnoredEvent>(read(made.dump()));
+    const auto outcome = read(made.dump());
+    const auto* events = std::get_if<std::vector<AgentEvent>>(&outcome);
+    return events != nullptr && events->empty();
 }
 
 // ---- Valid events
 
 TEST(HookEvents, a_use_begins) {
     const HookEvent use = must_read(tool_event("PreToolUse", "Skill", {{"skill", "pdf"}, {"args", kPrivate}}));
-    EXPECT_EQ(use.kind, Kind::started);
+    EXPECT_EQ(use.kind, Kind::use);
+    EXPECT_FALSE(use.evidence.is_settled());
+    EXPECT_EQ(use.evidence.started.value, kReceivedAt);
     EXPECT_EQ(use.key, "toolu_1");
     EXPECT_EQ(use.skill_name, "pdf");
     EXPECT_EQ(use.session_id, "s1");
@@ -100,7 +111,8 @@ TEST(HookEvents, a_use_begins) {
 
 TEST(HookEvents, a_use_succeeds) {
     const HookEvent use = must_read(with(tool_event("PostToolUse"), "duration_ms", 1234));
-    EXPECT_EQ(use.kind, Kind::finished);
+    EXPECT_EQ(use.kind, Kind::use);
+    EXPECT_TRUE(use.evidence.is_settled());
     EXPECT_EQ(use.key, "toolu_1");
     EXPECT_EQ(use.skill_name, "Read");
     EXPECT_TRUE(use.completed);
@@ -128,7 +140,8 @@ TEST(HookEvents, a_use_fails_and_only_its_error_type_is_kept) {
     };
     for (const auto& [error, interrupt, expected] : cases) {
         const HookEvent use = must_read(with(with(failure, "error", error), "is_interrupt", interrupt));
-        EXPECT_EQ(use.kind, Kind::finished);
+        EXPECT_EQ(use.kind, Kind::use);
+        EXPECT_TRUE(use.evidence.is_settled());
         EXPECT_FALSE(use.completed);
         EXPECT_EQ(use.error_type, expected) << error;
         EXPECT_EQ(use.duration_seconds, 0.008);
@@ -175,9 +188,10 @@ TEST(HookEvents, other_events_are_ignored) {
 
 TEST(HookEvents, custom_rules_apply) {
     const std::vector<ToolRule> rules{{.command = "just test", .skill = "just-test"}};
-    const auto outcome = read_hook_event(
-        tool_event("PreToolUse", "Bash", {{"command", "cd x && just -q test " + kPrivate}}).dump(), SkillNamer(rules));
-    EXPECT_EQ(std::get<HookEvent>(outcome).skill_name, "just-test");
+    const auto outcome =
+        read_hook_event(tool_event("PreToolUse", "Bash", {{"command", "cd x && just -q test " + kPrivate}}).dump(),
+                        SkillNamer(rules), kReceivedAt);
+    EXPECT_EQ(std::get<std::vector<AgentEvent>>(outcome).at(0).skill_name, "just-test");
 }
 
 TEST(HookEvents, a_tool_input_of_another_type_counts_as_empty) {
@@ -400,10 +414,171 @@ INSTANTIATE_TEST_SUITE_P(Values, DurationField,
                                          std::pair("\"NaN\"", std::nullopt), std::pair("[12]", std::nullopt),
                                          std::pair("{\"ms\":12}", std::nullopt)));
 
+// ---- Background, batches, built-in commands
+
+std::vector<test::ResolvedEvent> events_of(const json& made) {
+    auto outcome = read(made.dump());
+    std::vector<test::ResolvedEvent> all;
+    if (auto* events = std::get_if<std::vector<AgentEvent>>(&outcome)) {
+        for (AgentEvent& event : *events) {
+            all.push_back(test::resolved(std::move(event)));
+        }
+    } else {
+        ADD_FAILURE() << std::get<BadEvent>(outcome).reason;
+    }
+    return all;
+}
+
+TEST(HookEvents, a_use_that_starts_something_in_the_background_stays_open) {
+    for (const auto& [tool, response] :
+         {std::pair{"Bash", json{{"stdout", ""}, {"backgroundTaskId", "b7"}}},
+          std::pair{"Bash", json{{"backgroundTaskId", "b7"}, {"backgroundedByUser", true}}},
+          std::pair{"Agent", json{{"isAsync", true}, {"status", "async_launched"}, {"agentId", "a1"}}},
+          std::pair{"Agent", json{{"status", "async_launched"}}},
+          std::pair{"Bash", json("Command running in background with ID: b7. Output is written to x")},
+          std::pair{"Task", json::array({json{{"type", "text"}, {"text", "Async agent launched successfully."}}})}}) {
+        const HookEvent use =
+            must_read(with(with(tool_event("PostToolUse", tool), "tool_response", response), "duration_ms", 12));
+        EXPECT_FALSE(use.evidence.is_settled()) << response;
+        EXPECT_TRUE(use.is_unknown) << response;
+    }
+    for (const json& response : {json{{"stdout", "Command running in background with ID: b7"}},
+                                 json{{"isAsync", false}, {"status", "completed"}}, json{{"backgroundTaskId", ""}}}) {
+        EXPECT_TRUE(must_read(with(tool_event("PostToolUse", "Bash"), "tool_response", response)).completed)
+            << response;
+    }
+}
+
+json prompt_event(const std::string& prompt) {
+    return with(event("UserPromptSubmit"), "prompt", prompt);
+}
+
+std::string notification(const std::string& status, const std::string& summary, const std::string& rest = "") {
+    return "<task-notification>\n<task-id>b7</task-id>\n<tool-use-id>toolu_9</tool-use-id>\n<status>" + status +
+           "</status>\n<summary>" + summary + "</summary>\n" + rest + "</task-notification>";
+}
+
+TEST(HookEvents, a_prompt_reports_the_end_of_a_background_task) {
+    const struct {
+        std::string text;
+        const char* name;
+        bool completed;
+        const char* error_type;
+        std::optional<double> seconds;
+    } cases[] = {
+        {notification("completed", "Agent \"x\" finished",
+                      "<result>" + kPrivate + "<status>failed</status></result>\n" +
+                          "<usage><duration_ms>3997</duration_ms></usage>"),
+         "Agent", true, "", 3.997},
+        {notification("failed", "Agent \"x\" failed: 529", "<usage>total_tokens: 9\nduration_ms: 300000</usage>"),
+         "Agent", false, "tool_error", 300.0},
+        {notification("failed", "Background command \"run\" failed with exit code 4"), "Bash", false, "exit_code",
+         std::nullopt},
+        {notification("completed", "Background command \"exit code 4\" completed (exit code 0)"), "Bash", true, "",
+         std::nullopt},
+        {notification("killed", "Background command \"x\" was stopped"), "Bash", false, "interrupted", std::nullopt},
+    };
+    for (const auto& one : cases) {
+        const HookEvent end = must_read(prompt_event(" \n" + one.text));
+        EXPECT_EQ(end.key, "toolu_9") << one.text;
+        EXPECT_TRUE(end.is_supplement);
+        EXPECT_TRUE(end.evidence.is_settled());
+        EXPECT_EQ(end.skill_name, one.name) << one.text;
+        EXPECT_EQ(end.evidence.name_basis, NameBasis::placeholder);
+        EXPECT_EQ(end.completed, one.completed) << one.text;
+        EXPECT_EQ(end.error_type, one.error_type) << one.text;
+        EXPECT_EQ(end.duration_seconds, one.seconds) << one.text;
+    }
+    EXPECT_EQ(events_of(prompt_event(notification("completed", "x") + "\n" + notification("failed", "y"))).size(), 2U);
+}
+
+TEST(HookEvents, a_prompt_of_the_user_is_ignored) {
+    for (const std::string& prompt :
+         {kPrivate, "look: " + notification("failed", "x"), notification("running", "x"), std::string(),
+          std::string("<task-notification><status>failed</status></task-notification>"),
+          std::string("<task-notification>")}) {
+        EXPECT_TRUE(ignored(prompt_event(prompt))) << prompt;
+    }
+}
+
+TEST(HookEvents, a_batch_reports_the_calls_that_never_ran) {
+    json batch = event("PostToolBatch");
+    const auto call = [](const char* id, const char* tool, json response) {
+        return json{{"tool_name", tool},
+                    {"tool_use_id", id},
+                    {"tool_input", {{"command", "pytest " + kPrivate}}},
+                    {"tool_response", std::move(response)}};
+    };
+    batch["tool_calls"] = json::array(
+        {call("t1", "Edit", "<tool_use_error>String to replace not found in file.</tool_use_error>"),
+         call("t2", "Bash", "Permission to use Bash with command x has been denied."),
+         call("t3", "Bash", "fine: 3 passed"), call("t4", "Bash", "Exit code 7"),
+         call("t5", "Agent", json::array({json{{"type", "text"}, {"text", "<tool_use_error>x</tool_use_error>"}}})),
+         call("", "Edit", "<tool_use_error>x</tool_use_error>"), json(7), json{{"tool_use_id", "t6"}}});
+    const auto calls = events_of(batch);
+    ASSERT_EQ(calls.size(), 3U);
+    EXPECT_EQ(calls[0].key, "t1");
+    EXPECT_EQ(calls[0].skill_name, "Edit");
+    EXPECT_EQ(calls[0].session_id, "s1");
+    EXPECT_EQ(calls[0].error_type, "tool_error");
+    EXPECT_EQ(calls[0].evidence.result.outcome.source, EvidenceSource::batch);
+    EXPECT_EQ(calls[1].key, "t2");
+    EXPECT_EQ(calls[1].skill_name, "pytest-run");
+    EXPECT_EQ(calls[1].error_type, "rejected");
+    EXPECT_EQ(calls[1].duration_seconds, std::nullopt);
+    EXPECT_EQ(calls[2].key, "t5");
+    EXPECT_EQ(fault_of(without(batch, "tool_calls")).field, "tool_calls");
+    EXPECT_EQ(fault_of(with(batch, "tool_calls", "x")).field, "tool_calls");
+}
+
+TEST(HookEvents, of_a_batch_at_most_the_maximum_is_read) {
+    json batch = event("PostToolBatch");
+    for (std::size_t i = 0; i < kMaxBatchCalls + 10; ++i) {
+        batch["tool_calls"].push_back({{"tool_name", "Edit"},
+                                       {"tool_use_id", "t" + std::to_string(i)},
+                                       {"tool_response", "<tool_use_error>x</tool_use_error>"}});
+    }
+    EXPECT_EQ(events_of(batch).size(), kMaxBatchCalls);
+}
+
+TEST(HookEvents, a_builtin_command_is_recorded_only_if_wanted) {
+    const json typed = with(event("UserPromptExpansion"), "command_name", "init");
+    const SkillNamer namer;
+    for (const auto& [source, is_recorded] :
+         {std::pair{json("builtin"), false}, std::pair{json("projectSettings"), true},
+          std::pair{json(nullptr), false}}) {
+        const json made = with(typed, "command_source", source);
+        EXPECT_EQ(events_of(made).size(), is_recorded ? 1U : 0U) << source;
+        const auto all = read_hook_event(made.dump(), namer, kReceivedAt, /*builtin_commands=*/true);
+        EXPECT_EQ(std::get<std::vector<AgentEvent>>(all).size(), 1U) << source;
+    }
+}
+
+TEST(HookEvents, two_reports_of_a_typed_command_have_the_same_key) {
+    const json typed = with(with(event("UserPromptExpansion"), "command_name", "review"), "prompt_id", "p-1");
+    EXPECT_EQ(must_read(typed).key, "prompt:p-1:review");
+    EXPECT_EQ(must_read(typed).key, must_read(typed).key);
+    EXPECT_EQ(must_read(with(typed, "prompt_id", std::string(kMaxEventKeyBytes, 'p'))).key, "");
+}
+
+TEST(HookEvents, a_masked_failure_is_read_from_the_end_of_the_output) {
+    const std::string noise(std::size_t{3} << 20U, 'x');
+    json use = tool_event("PostToolUse", "Bash", {{"command", "pytest 2>&1 | tail -5"}});
+    use["tool_response"] = {{"stdout", noise + "\n=== 1 failed, 3 passed in 0.52s ===\n"}, {"stderr", ""}};
+    const HookEvent failed = must_read(use);
+    EXPECT_TRUE(failed.evidence.is_masked);
+    EXPECT_EQ(failed.error_type, "exit_code");
+    use["tool_response"] = {{"stdout", noise}, {"stderr", "=== 3 passed in 0.52s ===\n"}};
+    EXPECT_TRUE(must_read(use).completed);
+    use["tool_response"] = {{"stdout", noise}};
+    EXPECT_TRUE(must_read(use).is_unknown);
+}
+
 // ---- Privacy
 
 void expect_nothing_private(const HookEvent& event, const std::string& where) {
-    for (const std::string* member : {&event.key, &event.skill_name, &event.session_id, &event.error_type}) {
+    const std::string encoded = encode(event.evidence);
+    for (const std::string* member : {&event.key, &event.skill_name, &event.session_id, &event.error_type, &encoded}) {
         EXPECT_THAT(*member, Not(HasSubstr(kPrivate))) << where;
     }
 }

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "support/agent_events.hpp"
+
 namespace session_buddy::ingest {
 namespace {
 
@@ -64,19 +66,18 @@ class ReaderEvents : public testing::Test {
         return {{.fallback_session = "fallback", .file = 7}, session, time};
     }
     void use(std::string_view id, std::string_view time = "2026-02-10T12:00:00Z") {
-        reader.add_use(line(time), id, [this](const SkillNamer&) {
+        reader.add_use(line(time), id, false, [this](const SkillNamer&) {
             ++named;
-            return "skill";
+            return ToolReading{.skill_name = "skill"};
         });
     }
     void result(std::string_view id, const ToolResult& end = {}) {
-        reader.add_result(line("2026-02-10T12:00:02Z"), id, end);
+        reader.add_result(line("2026-02-10T12:00:02Z"), id, end, [] { return std::string(); });
     }
 
     SkillNamer namer;
-    std::vector<TranscriptInvocation> found;
-    TranscriptReader reader{namer,
-                            [this](TranscriptInvocation&& invocation) { found.push_back(std::move(invocation)); }};
+    std::vector<test::ResolvedEvent> found;
+    TranscriptReader reader{namer, [this](AgentEvent&& event) { found.push_back(test::resolved(std::move(event))); }};
     int named = 0;
 };
 
@@ -122,7 +123,7 @@ TEST_F(ReaderEvents, a_command_without_an_id_has_the_session_and_the_time_as_its
     reader.add_command(line("yesterday"), "other", "review");
     ASSERT_EQ(found.size(), 2U);
     EXPECT_EQ(found[0].key, "command:id");
-    EXPECT_TRUE(found[0].is_command);
+    EXPECT_EQ(found[0].kind, AgentEvent::Kind::command);
     EXPECT_TRUE(found[0].completed);
     EXPECT_EQ(found[1].key, "command:fallback@" + time);
     EXPECT_EQ(reader.counts().replayed, 1);

@@ -184,7 +184,7 @@ TEST_F(TranscriptImport, loading_sorts_by_time_across_files) {
         << R"({"type":"user","uuid":"u","timestamp":"2026-02-12T14:00:00.7Z","message":{"content":"<command-name>/second</command-name>"}})";
     ImportSummary summary;
     std::vector<std::string> names;
-    for (const ingest::TranscriptInvocation& invocation : load_transcripts({root}, summary)) {
+    for (const Invocation& invocation : load_transcripts({root}, summary)) {
         names.push_back(invocation.skill_name);
     }
     EXPECT_THAT(names, ElementsAre("first", "second", "third"));

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "session_buddy/core/invocation.hpp"
+#include "support/agent_events.hpp"
 
 namespace session_buddy::ingest {
 namespace {
@@ -58,9 +59,10 @@ class TranscriptTest : public testing::Test {
     void read(const json& value) { ASSERT_TRUE(reader.read_line(value.dump(), "fallback")); }
 
     SkillNamer namer;
-    std::vector<TranscriptInvocation> found;
-    TranscriptReader reader{namer,
-                            [this](TranscriptInvocation&& invocation) { found.push_back(std::move(invocation)); }};
+    void add(AgentEvent&& event) { found.push_back(test::resolved(std::move(event))); }
+
+    std::vector<test::ResolvedEvent> found;
+    TranscriptReader reader{namer, [this](AgentEvent&& event) { add(std::move(event)); }, {.builtin_commands = true}};
 };
 
 TEST_F(TranscriptTest, a_use_and_its_result_make_an_invocation) {
@@ -403,8 +405,7 @@ TEST_F(TranscriptTest, a_line_of_many_megabytes_is_read) {
 }
 
 TEST_F(TranscriptTest, a_duplicate_of_an_evicted_invocation_is_passed_on_with_its_key) {
-    TranscriptReader small(namer, [this](TranscriptInvocation&& invocation) { found.push_back(std::move(invocation)); },
-                           {.remembered_keys = 2});
+    TranscriptReader small(namer, [this](AgentEvent&& event) { add(std::move(event)); }, {.remembered_keys = 2});
     for (const char* id : {"a", "b", "a", "c", "a", "c"}) {
         EXPECT_TRUE(small.read_line(use_line(1, id, "Read").dump(), "s"));
         EXPECT_TRUE(small.read_line(result_line(2, id).dump(), "s"));
@@ -418,8 +419,7 @@ TEST_F(TranscriptTest, a_duplicate_of_an_evicted_invocation_is_passed_on_with_it
 }
 
 TEST_F(TranscriptTest, the_oldest_pending_use_is_evicted_and_still_counts) {
-    TranscriptReader small(namer, [this](TranscriptInvocation&& invocation) { found.push_back(std::move(invocation)); },
-                           {.waiting = 2});
+    TranscriptReader small(namer, [this](AgentEvent&& event) { add(std::move(event)); }, {.waiting = 2});
     for (const char* id : {"a", "b", "c"}) {
         EXPECT_TRUE(small.read_line(use_line(1, id, "Read").dump(), "s", 1));
     }
@@ -459,6 +459,314 @@ TEST_F(TranscriptTest, pending_uses_of_a_forgotten_file_are_found_again) {
     EXPECT_TRUE(reader.read_line(use_line(1, "a", "Read").dump(), "s", 3));
     EXPECT_TRUE(reader.has_pending(3));
     EXPECT_EQ(reader.counts().replayed, 0);
+}
+
+// ---- Background
+
+std::string notification(const std::string& id, const std::string& status, const std::string& summary,
+                         const std::string& rest = "") {
+    return "<task-notification>\n<task-id>b7</task-id>\n" +
+           (id.empty() ? "" : "<tool-use-id>" + id + "</tool-use-id>\n") + "<status>" + status +
+           "</status>\n<summary>" + summary + "</summary>\n" + rest + "</task-notification>";
+}
+
+json queue_line(double second, const std::string& operation, const std::string& content) {
+    return {{"type", "queue-operation"},
+            {"operation", operation},
+            {"timestamp", at(second)},
+            {"sessionId", "session-1"},
+            {"content", content}};
+}
+
+json with_details(json made, json details) {
+    made["toolUseResult"] = std::move(details);
+    return made;
+}
+
+TEST_F(TranscriptTest, a_use_in_the_background_ends_with_its_notification) {
+    read(use_line(1, "a", "Agent", {{"subagent_type", "Explore"}}));
+    read(with_details(result_line(1.1, "a"), {{"isAsync", true}, {"status", "async_launched"}, {"agentId", "b7"}}));
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_FALSE(found[0].evidence.is_settled());
+    EXPECT_EQ(reader.counts().found, 1);
+    EXPECT_FALSE(reader.has_pending(0)) << "the store keeps it open";
+    const std::string text = notification("a", "failed", "Agent \"x\" failed", "<usage>duration_ms: 30000</usage>");
+    read(queue_line(31, "enqueue", text));
+    read(queue_line(50, "remove", text));
+    read({{"type", "attachment"},
+          {"uuid", "u"},
+          {"timestamp", at(50)},
+          {"attachment", {{"type", "queued_command"}, {"prompt", text}}}});
+    read(line("user", at(50), text));
+    ASSERT_EQ(found.size(), 2U) << "one end, however often it is written";
+    EXPECT_TRUE(found[1].is_supplement);
+    EXPECT_EQ(found[1].key, "a");
+    EXPECT_EQ(found[1].skill_name, "agent:Explore");
+    EXPECT_EQ(found[1].error_type, "tool_error");
+    EXPECT_EQ(found[1].duration_seconds, 30.0);
+    EXPECT_FALSE(found[1].is_upper_bound);
+    Evidence all = found[0].evidence;
+    all.merge(found[1].evidence);
+    EXPECT_EQ(resolve(all, {}).invoked_at, found[0].evidence.started.value);
+    EXPECT_EQ(reader.counts().found, 1);
+}
+
+TEST_F(TranscriptTest, each_form_of_a_launch_is_recognized) {
+    const json plain = "started";
+    const struct {
+        json content;
+        json details;
+    } cases[] = {
+        {plain, {{"stdout", ""}, {"backgroundTaskId", "b1"}}},
+        {plain, {{"backgroundTaskId", "b2"}, {"backgroundedByUser", true}}},
+        {plain, {{"isAsync", true}}},
+        {"Command running in background with ID: b3. Output is written to x", nullptr},
+        {"Command was manually backgrounded by user with ID: b4", {{"stdout", ""}}},
+        {json::array({{{"type", "text"}, {"text", "Async agent launched successfully."}}}), nullptr},
+    };
+    for (const auto& [content, details] : cases) {
+        const std::string id = "id" + std::to_string(found.size());
+        read(use_line(1, id, "Bash", {{"command", "pytest"}}));
+        read(with_details(result_line(2, id, content), details));
+        EXPECT_FALSE(found.back().evidence.is_settled()) << content << details;
+    }
+    read(use_line(1, "failed", "Bash"));
+    read(line("user", at(2), json::array({error_block("failed", "Command running in background with ID")})));
+    EXPECT_TRUE(found.back().evidence.is_settled());
+}
+
+TEST_F(TranscriptTest, a_task_that_is_read_or_stopped_ends_the_use_that_started_it) {
+    const struct {
+        json content;
+        json details;
+        const char* error_type;
+    } cases[] = {
+        {"x",
+         {{"retrieval_status", "success"}, {"task", {{"task_id", "b7"}, {"status", "completed"}, {"exitCode", 0}}}},
+         ""},
+        {"x", {{"task", {{"task_id", "b7"}, {"status", "failed"}, {"exitCode", 3}}}}, "exit_code"},
+        {"x", {{"shellId", "b7"}, {"status", "completed"}, {"exitCode", 3}, {"stdout", ""}}, "exit_code"},
+        {"x", {{"shellId", "b7"}, {"status", "killed"}}, "interrupted"},
+        {"x", {{"message", "Successfully stopped task: b7 (x)"}, {"task_id", "b7"}}, "interrupted"},
+        {"<retrieval_status>success</retrieval_status>\n<task_id>b7</task_id>\n<status>completed</status>\n"
+         "<exit_code>1</exit_code>\n<output><status>running</status></output>",
+         nullptr, "exit_code"},
+    };
+    int number = 0;
+    for (const auto& [content, details, error_type] : cases) {
+        found.clear();
+        TranscriptReader fresh(namer, [this](AgentEvent&& event) { add(std::move(event)); });
+        const std::string id = "id" + std::to_string(++number);
+        EXPECT_TRUE(fresh.read_line(use_line(1, id, "Bash", {{"command", "pytest"}}).dump(), "s"));
+        EXPECT_TRUE(fresh.read_line(with_details(result_line(1, id), {{"backgroundTaskId", "b7"}}).dump(), "s"));
+        EXPECT_TRUE(fresh.read_line(use_line(8, "wait", "TaskOutput").dump(), "s"));
+        EXPECT_TRUE(fresh.read_line(with_details(result_line(9, "wait", content), details).dump(), "s"));
+        ASSERT_EQ(found.size(), 3U) << content << details;
+        const auto& end = found[1].key == id ? found[1] : found[2];
+        EXPECT_EQ(end.key, id);
+        EXPECT_EQ(end.skill_name, "pytest-run");
+        EXPECT_TRUE(end.evidence.is_settled());
+        EXPECT_EQ(end.error_type, error_type) << content << details;
+    }
+}
+
+TEST_F(TranscriptTest, a_task_that_still_runs_or_is_unknown_ends_nothing) {
+    read(use_line(1, "a", "Bash"));
+    read(with_details(result_line(1, "a"), {{"backgroundTaskId", "b7"}}));
+    read(use_line(2, "wait", "TaskOutput"));
+    read(with_details(result_line(3, "wait"), {{"task", {{"task_id", "b7"}, {"status", "running"}}}}));
+    read(use_line(4, "other", "TaskOutput"));
+    read(with_details(result_line(5, "other"), {{"task", {{"task_id", "b8"}, {"status", "completed"}}}}));
+    read(queue_line(6, "enqueue", notification("a", "running", "x")));
+    read(queue_line(6, "enqueue", notification("", "", "event")));
+    for (const auto& event : found) {
+        EXPECT_FALSE(event.is_supplement) << event.key;
+    }
+    read(queue_line(7, "enqueue", notification("", "completed", "x")));
+    EXPECT_EQ(found.back().key, "a") << "by the id of the task";
+    EXPECT_TRUE(found.back().is_supplement);
+}
+
+TEST_F(TranscriptTest, an_end_without_its_start_is_passed_on_under_a_placeholder) {
+    read(queue_line(7, "enqueue", notification("a", "failed", "Background command \"x\" failed with exit code 1")));
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_EQ(found[0].skill_name, "Bash");
+    EXPECT_EQ(found[0].evidence.name_basis, NameBasis::placeholder);
+    EXPECT_EQ(found[0].error_type, "exit_code");
+    EXPECT_EQ(reader.counts().found, 0);
+}
+
+// ---- Outcomes
+
+TEST_F(TranscriptTest, the_duration_from_the_times_is_an_upper_bound) {
+    read(use_line(1, "a", "Edit"));
+    read(result_line(3, "a"));
+    EXPECT_EQ(found.back().duration_seconds, 2.0);
+    EXPECT_TRUE(found.back().is_upper_bound);
+    read(use_line(1, "b", "Agent"));
+    read(with_details(result_line(9, "b"), {{"status", "completed"}, {"totalDurationMs", 7500}}));
+    EXPECT_EQ(found.back().duration_seconds, 7.5);
+    EXPECT_FALSE(found.back().is_upper_bound);
+}
+
+TEST_F(TranscriptTest, a_denied_call_never_ran_and_an_interrupted_one_did) {
+    const char* standard = "The user doesn't want to proceed with this tool use. The tool use was rejected.";
+    const struct {
+        json fields;
+        const char* text;
+        const char* error_type;
+    } cases[] = {
+        {{{"toolDenialKind", "user-rejected"}, {"toolDenialBeforeRun", true}, {"version", "2.1.332"}},
+         standard,
+         "rejected"},
+        {{{"toolDenialKind", "user-rejected"}, {"version", "2.1.332"}}, standard, "interrupted"},
+        {{{"toolDenialKind", "user-rejected"}, {"version", "2.2.0"}}, standard, "interrupted"},
+        {{{"toolDenialKind", "user-rejected"}, {"version", "2.1.221"}}, standard, "rejected"},
+        {{{"toolDenialKind", "user-rejected"}, {"version", "2.1.332"}}, "just take a different approach", "rejected"},
+        {{{"toolDenialKind", "permission-rule"}}, "Error: BLOCKED: policy forbids it", "rejected"},
+        {json::object(), "Permission for this action has been denied. Reason: x.", "rejected"},
+        {json::object(), "Error: PreToolUse:Bash hook error: [x]: blocked", "rejected"},
+        {json::object(), "Hook PreToolUse:Bash denied this tool", "rejected"},
+        {json::object(), "Execution stopped by PreToolUse hook", "rejected"},
+    };
+    for (const auto& [fields, text, error_type] : cases) {
+        const std::string id = "id" + std::to_string(found.size());
+        read(use_line(1, id, "Bash"));
+        json result = line("user", at(9), json::array({error_block(id, text)}));
+        result.update(fields);
+        read(result);
+        EXPECT_EQ(found.back().error_type, error_type) << fields << text;
+        EXPECT_EQ(found.back().duration_seconds.has_value(), found.back().error_type != "rejected");
+    }
+}
+
+TEST_F(TranscriptTest, a_failed_command_of_an_old_version_has_no_exit_code_in_its_text) {
+    const struct {
+        const char* version;
+        const char* tool;
+        const char* text;
+        const char* error_type;
+    } cases[] = {
+        {"2.0.27", "Bash", "FAIL tests/a.test.ts", "exit_code"},
+        {"1.0.128", "Bash", "", "exit_code"},
+        {"2.0.27", "Bash", "<tool_use_error>x</tool_use_error>", "tool_error"},
+        {"2.0.27", "Bash", "Command timed out after 2m 0.0s", "timeout"},
+        {"2.0.27", "Read", "File does not exist.", "tool_error"},
+        {"2.0.64", "Bash", "FAIL tests/a.test.ts", "tool_error"},
+        {"", "Bash", "FAIL tests/a.test.ts", "tool_error"},
+    };
+    for (const auto& [version, tool, text, error_type] : cases) {
+        const std::string id = "id" + std::to_string(found.size());
+        read(use_line(1, id, tool));
+        json result = line("user", at(2), json::array({error_block(id, text)}));
+        result["version"] = version;
+        read(result);
+        EXPECT_EQ(found.back().error_type, error_type) << version << tool << text;
+    }
+}
+
+TEST_F(TranscriptTest, what_the_agent_kills_when_it_ends_is_interrupted) {
+    read(use_line(1, "a", "Bash"));
+    read({{"type", "cost-state"}, {"sessionId", "session-1"}});
+    read(line("user", at(2), json::array({error_block("a", "Exit code 137")})));
+    EXPECT_EQ(found.back().error_type, "interrupted");
+    read(use_line(3, "b", "Bash"));
+    read(line("user", at(4), json::array({error_block("b", "Exit code 137")})));
+    EXPECT_EQ(found.back().error_type, "exit_code") << "killed by something else";
+}
+
+TEST_F(TranscriptTest, a_masked_outcome_is_read_from_the_output) {
+    const json input = {{"command", "pytest 2>&1 | tail -5"}};
+    read(use_line(1, "a", "Bash", input));
+    read(result_line(2, "a", "=== 1 failed, 3 passed in 0.52s ==="));
+    EXPECT_EQ(found.back().error_type, "exit_code");
+    read(use_line(1, "b", "Bash", input));
+    read(result_line(2, "b", json::array({{{"type", "text"}, {"text", "=== 3 passed in 0.52s ==="}}})));
+    EXPECT_TRUE(found.back().completed);
+    read(use_line(1, "c", "Bash", input));
+    read(result_line(2, "c", "something else"));
+    EXPECT_TRUE(found.back().is_unknown);
+    read(use_line(1, "d", "Bash", input));
+    read(with_details(result_line(2, "d", "<persisted-output>Output too large. Preview: x"),
+                      {{"stdout", "x\n=== 1 failed in 0.52s ===\n"}}));
+    EXPECT_EQ(found.back().error_type, "exit_code") << "the whole output stands elsewhere";
+}
+
+// ---- Typed commands
+
+TEST_F(TranscriptTest, pasted_text_is_no_typed_command) {
+    for (const char* text : {"Why does my log say <command-name>/deploy</command-name> here?",
+                             "```\n<command-name>/rm-all</command-name>\n```\nexplain",
+                             "<command-name>/deploy</command-name> is what I saw", "<bash-input>ls</bash-input>"}) {
+        read(line("user", at(1), text));
+    }
+    read(line("user", at(2),
+              json::array({{{"type", "text"}, {"text", "see:"}},
+                           {{"type", "text"}, {"text", "<command-name>/x</command-name>"}}})));
+    EXPECT_TRUE(found.empty());
+}
+
+TEST_F(TranscriptTest, builtin_commands_are_passed_on_only_if_wanted) {
+    TranscriptReader strict(namer, [this](AgentEvent&& event) { add(std::move(event)); });
+    const char* local[] = {"<command-name>/clear</command-name>\n<command-message>clear</command-message>",
+                           "<local-command-caveat>x</local-command-caveat><command-name>/model</command-name>",
+                           "<command-message>init</command-message>\n<command-name>/init</command-name>"};
+    for (const char* text : local) {
+        EXPECT_TRUE(strict.read_line(line("user", at(1), text).dump(), "s"));
+    }
+    EXPECT_TRUE(found.empty());
+    // A command of the user may have the name of a local one; it is written as a prompt.
+    const char* own = "<command-message>plan</command-message>\n<command-name>/plan</command-name>";
+    EXPECT_TRUE(strict.read_line(line("user", at(1), own).dump(), "s"));
+    EXPECT_EQ(found.size(), 1U);
+    for (const char* text : local) {
+        read(line("user", at(static_cast<double>(found.size()) + 2), text));
+    }
+    read({{"type", "system"},
+          {"subtype", "local_command"},
+          {"uuid", "c"},
+          {"timestamp", at(9)},
+          {"content", "<command-name>/context</command-name>\n<command-message>context</command-message>"}});
+    EXPECT_EQ(found.size(), 5U);
+    EXPECT_EQ(found.back().skill_name, "context");
+}
+
+// ---- Copies
+
+TEST_F(TranscriptTest, a_copy_of_a_fork_belongs_to_the_session_it_was_copied_from) {
+    json use = use_line(1, "a", "Read");
+    use["sessionId"] = "fork";
+    use["forkedFrom"] = {{"sessionId", "origin"}, {"messageUuid", "m"}};
+    read(use);
+    read(result_line(2, "a"));
+    EXPECT_EQ(found.back().session_id, "origin");
+    EXPECT_EQ(found.back().evidence.session_basis, SessionBasis::copy);
+}
+
+TEST_F(TranscriptTest, the_original_of_a_copy_corrects_the_session) {
+    const auto read_in = [&](json value, const char* session, std::uint32_t file) {
+        value["sessionId"] = session;
+        ASSERT_TRUE(reader.read_line(value.dump(), "fallback", file));
+    };
+    // A resumed session: its first line is later than the copies that follow.
+    read_in(queue_line(30, "enqueue", "go on"), "resumed", 1);
+    read_in(use_line(1, "a", "Read"), "resumed", 1);
+    read_in(result_line(2, "a"), "resumed", 1);
+    read_in(use_line(31, "b", "Read"), "resumed", 1);
+    read_in(result_line(32, "b"), "resumed", 1);
+    ASSERT_EQ(found.size(), 2U);
+    EXPECT_EQ(found[0].evidence.session_basis, SessionBasis::copy);
+    EXPECT_EQ(found[1].evidence.session_basis, SessionBasis::original);
+    read_in(use_line(1, "a", "Read"), "first", 2);
+    read_in(result_line(2, "a"), "first", 2);
+    read_in(use_line(1, "a", "Read"), "third", 3);
+    ASSERT_EQ(found.size(), 3U);
+    EXPECT_EQ(found[2].key, "a");
+    EXPECT_EQ(found[2].session_id, "first");
+    EXPECT_EQ(found[2].evidence.session_basis, SessionBasis::original);
+    EXPECT_TRUE(found[2].is_supplement);
+    EXPECT_EQ(reader.counts().found, 2);
+    EXPECT_EQ(reader.counts().replayed, 2);
 }
 
 class TranscriptFileTest : public TranscriptTest {
@@ -621,6 +929,44 @@ TEST_F(TranscriptFileTest, pairs_are_found_across_files) {
     write(result_line(2, "a").dump() + "\n");
     (void)read_file();
     EXPECT_EQ(found.size(), 1U);
+}
+
+TEST_F(TranscriptFileTest, a_record_behind_a_torn_one_is_read) {
+    write(R"({"type":"pr-link","sessionId":"s1","prNu)" + use_line(1, "a", "Read").dump() + "\n" +
+          result_line(2, "a").dump() + "\n");
+    (void)read_file();
+    EXPECT_EQ(found.size(), 1U);
+    ASSERT_EQ(unreadable.size(), 1U) << "the torn one is lost";
+    EXPECT_EQ(unreadable[0].line_number, 1);
+    EXPECT_EQ(reader.counts().unfinished, 0);
+}
+
+TEST_F(TranscriptFileTest, a_record_among_nul_bytes_is_read) {
+    const std::string nuls(5000, '\0');
+    write(nuls + use_line(1, "a", "Read").dump() + "\n" + result_line(2, "a").dump() + nuls + "\n" + "torn" + nuls +
+          use_line(3, "b", "Read").dump() + "\n" + result_line(4, "b").dump() + "\n");
+    (void)read_file();
+    EXPECT_EQ(found.size(), 2U);
+    EXPECT_EQ(unreadable.size(), 1U);
+}
+
+TEST_F(TranscriptFileTest, records_glued_to_each_other_are_read) {
+    write(use_line(1, "a", "Read").dump() + result_line(2, "a").dump() + use_line(3, "b", "Read").dump() + "\n" +
+          result_line(4, "b").dump() + "\n");
+    (void)read_file();
+    EXPECT_EQ(found.size(), 2U);
+    EXPECT_TRUE(unreadable.empty());
+    EXPECT_EQ(reader.counts().lines, 4);
+}
+
+TEST_F(TranscriptFileTest, the_last_block_of_a_torn_record_is_no_record) {
+    std::string torn = use_line(1, "a", "Read").dump();
+    torn.resize(torn.rfind("}]"));
+    write(torn + "\n");
+    (void)read_file();
+    EXPECT_EQ(unreadable.size(), 1U);
+    EXPECT_EQ(reader.counts().lines, 1);
+    EXPECT_TRUE(found.empty());
 }
 
 }  // namespace

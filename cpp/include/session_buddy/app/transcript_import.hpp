@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "session_buddy/core/invocation.hpp"
 #include "session_buddy/ingest/transcript.hpp"
 
 namespace session_buddy::storage {
@@ -61,8 +62,9 @@ struct ImportSummary {
     std::size_t files = 0;  ///< read completely
     std::uint64_t bytes = 0;
     ingest::TranscriptCounts counts;
-    std::int64_t recorded = 0;       ///< of counts.found: new to the database
-    std::int64_t already_known = 0;  ///< of counts.found: in the database before, from any source
+    std::int64_t recorded = 0;  ///< of counts.found: new to the database
+    /// of counts.found: in the database before, from any source. The others still run in the background.
+    std::int64_t already_known = 0;
     std::map<std::string, std::int64_t> found_by_skill;
     std::map<std::string, std::int64_t> recorded_by_skill;
     std::vector<ImportProblem> problems;  ///< files and folders
@@ -78,11 +80,13 @@ struct ImportSummary {
 [[nodiscard]] ImportSummary import_transcripts(const std::vector<std::filesystem::path>& paths,
                                                const std::function<storage::EventStore&()>& open,
                                                const ingest::SkillNamer& namer,
-                                               const ImportProgressCallback& progress = {});
+                                               const ImportProgressCallback& progress = {},
+                                               bool builtin_commands = false);
 
-/// Loads all invocations into memory, sorted by time, for replay. `summary.recorded` stays 0.
-[[nodiscard]] std::vector<ingest::TranscriptInvocation> load_transcripts(
-    const std::vector<std::filesystem::path>& paths, ImportSummary& summary,
-    const ImportProgressCallback& progress = {});
+/// Loads all invocations into memory, sorted by time, for replay, without ids. An invocation that still runs in the
+/// background has an unknown outcome. `summary.recorded` stays 0.
+[[nodiscard]] std::vector<Invocation> load_transcripts(const std::vector<std::filesystem::path>& paths,
+                                                       ImportSummary& summary,
+                                                       const ImportProgressCallback& progress = {});
 
 }  // namespace session_buddy::app

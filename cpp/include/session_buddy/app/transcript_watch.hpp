@@ -56,7 +56,8 @@ struct WatchCallbacks {
 struct WatchOptions {
     std::string db_path;
     std::uint32_t max_spool_events = 10000;
-    bool once = false;  ///< end when everything that exists is read and stored
+    bool once = false;              ///< end when everything that exists is read and stored
+    bool builtin_commands = false;  ///< record slash commands that the agent itself provides, too
     /// How long ago an invocation must have ended before it is stored, so that its hook is stored first.
     std::chrono::milliseconds settling_time{5000};
 };

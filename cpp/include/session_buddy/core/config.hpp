@@ -93,6 +93,7 @@ struct Config {
     Seconds retention{0.0};
 
     std::string tools;  ///< parsed by parse_tool_rules()
+    bool builtin_commands = false;
     Seconds hook_timeout{3600.0};
     std::size_t max_body_bytes = 8U << 20U;
     std::size_t max_intake_bytes = 32U << 20U;

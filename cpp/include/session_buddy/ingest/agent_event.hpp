@@ -25,8 +25,8 @@ struct AgentEvent {
     TimePoint at;  ///< of a hook event: when it was received; else when the invocation started, or ended if only that
                    ///< is known
     Evidence evidence;
-    /// The end of what an earlier tool use left running in the background, reported without its start.
-    bool is_background_end = false;
+    /// Adds to a tool use that another event reports, too: its end in the background, or its session.
+    bool is_supplement = false;
     bool bad_duration = false;  ///< there was an invalid duration, which is ignored
 };
 

@@ -34,6 +34,12 @@ class BoundedMap {
         index_.emplace(entries_.back().first, std::prev(entries_.end()));
     }
 
+    /// nullptr if there is none. Valid until the entry is removed.
+    [[nodiscard]] Value* find(std::string_view key) {
+        const auto position = index_.find(key);
+        return position == index_.end() ? nullptr : &position->second->second;
+    }
+
     /// Removes the entry and returns its value.
     [[nodiscard]] std::optional<Value> take(std::string_view key) {
         const auto position = index_.find(key);

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "session_buddy/core/clock.hpp"
+#include "session_buddy/ingest/agent_event.hpp"
 #include "session_buddy/ingest/bounded_keys.hpp"
 #include "session_buddy/ingest/skill_name.hpp"
 
@@ -25,22 +26,10 @@ struct Environment;
 
 namespace session_buddy::ingest {
 
+struct BackgroundEnd;
+
 /// A longer line is skipped and counted as unreadable. Bounds the memory for any file.
 inline constexpr std::size_t kMaxTranscriptLineBytes = std::size_t{64} * 1024 * 1024;
-
-/// A finished invocation found in a transcript. Unlike a ReportedInvocation, it always has a time and a dedup key.
-struct TranscriptInvocation {
-    std::string key;          ///< dedup key: the tool_use id; for a typed command "command:" and the uuid of its line
-    bool is_command = false;  ///< typed by the user as /name
-    std::string skill_name;   ///< valid as core/invocation.hpp says
-    std::string invoked_at;   ///< as in the transcript, valid for parse_timestamp
-    TimePoint at;             ///< invoked_at, parsed
-    std::string session_id;
-    bool completed = false;
-    /// as measured by the tool, else result time minus use time; never negative
-    std::optional<double> duration_seconds;
-    std::string error_type;  ///< see error_class.hpp; empty if completed
-};
 
 /// What all events of a line have in common.
 struct LineOrigin {
@@ -54,22 +43,27 @@ struct EventLine {
     std::string session_id;
     std::string_view timestamp;
     std::optional<TimePoint> at;  ///< timestamp, parsed
+    bool is_copy = false;         ///< of a line of another session: session_id may not be where it was written first
 };
 
-/// The end of a tool use.
+/// The end of a tool call.
 struct ToolResult {
     bool is_error = false;
     std::string_view error_class;              ///< a constant of error_class.hpp; empty unless is_error
+    bool may_lack_exit_code = false;           ///< kToolError, but of a shell command it is kExitCode
     std::optional<double> duration_seconds{};  ///< as measured by the tool; satisfies is_valid_duration
     bool bad_duration = false;                 ///< there was a duration, but an invalid one
+    bool in_background = false;                ///< the call started something that still runs
+    std::string_view task_id{};                ///< of what still runs; may be empty
 };
 
-/// Counts of what was read. Each tool use counts once, under found, unfinished, without_time or replayed.
+/// Counts of what was read. Each tool use counts once, under found, unfinished, without_time or replayed, whether it is
+/// in the background or not.
 struct TranscriptCounts {
     std::int64_t lines = 0;                ///< non-blank lines read
     std::int64_t unreadable_lines = 0;     ///< not JSON, or too long
     std::int64_t incomplete_lines = 0;     ///< half-written last lines, left for the next read
-    std::int64_t found = 0;                ///< invocations passed to the sink
+    std::int64_t found = 0;                ///< invocations passed to the sink, in one or more events
     std::int64_t found_commands = 0;       ///< of `found`: typed by the user
     std::int64_t replayed = 0;             ///< duplicates of uses that were seen before
     std::int64_t without_time = 0;         ///< uses with a missing or invalid timestamp
@@ -81,21 +75,27 @@ struct TranscriptCounts {
     std::int64_t foreign_lines = 0;        ///< of `other_lines`: JSON not written by a known agent
 };
 
-/// Memory limits of the reader. Beyond them the oldest entries are evicted:
-struct ReaderLimits {
+struct ReaderOptions {
+    /// Pass on slash commands that the agent itself provides, too.
+    bool builtin_commands = false;
+    // Memory limits. Beyond them the oldest entries are evicted:
     /// keys of finished invocations, to skip duplicates. A duplicate of an evicted one is passed on again, with the
     /// same key.
     std::size_t remembered_keys = 65536;
     /// uses without a result, and as many results without a use. Evicted ones are not paired any more. They still count
     /// as pending, so that a second read from a resume offset finds them.
     std::size_t waiting = 65536;
+    /// tasks in the background. Of an evicted one, only an end that names its tool use is found.
+    std::size_t remembered_tasks = 4096;
 };
 
 /// Parses the lines of any number of files, in any order of files, with bounded memory. Not thread-safe.
 class TranscriptReader {
   public:
-    using Sink = std::function<void(TranscriptInvocation&&)>;
-    TranscriptReader(const SkillNamer& namer, Sink sink, const ReaderLimits& limits = {});
+    /// Called with an event per tool use that has a result, and per typed command; again for a tool use if its end in
+    /// the background is found, or the session in which it ran.
+    using Sink = std::function<void(AgentEvent&&)>;
+    TranscriptReader(const SkillNamer& namer, Sink sink, const ReaderOptions& options = {});
     ~TranscriptReader();
     TranscriptReader(const TranscriptReader&) = delete;
     TranscriptReader& operator=(const TranscriptReader&) = delete;
@@ -104,19 +104,42 @@ class TranscriptReader {
     /// the session if the line names none. `file`: any number, for has_pending().
     [[nodiscard]] bool read_line(std::string_view line, std::string_view fallback_session, std::uint32_t file = 0);
 
+    struct Recovery {
+        std::size_t records = 0;
+        bool is_complete = false;  ///< nothing but blanks and NUL bytes was left out
+    };
+    /// For a line that is not JSON: reads the whole records that stand behind a torn one or among NUL bytes, as a crash
+    /// leaves them. Limited in time; what follows the last whole record is not searched.
+    Recovery recover_records(std::string_view line, std::string_view fallback_session, std::uint32_t file = 0);
+
     /// Whether this file has a use without its result, or the reverse.
-    [[nodiscard]] bool has_pending(std::uint32_t file) const { return pending_in_.contains(file); }
+    [[nodiscard]] bool has_pending(std::uint32_t file) const {
+        const auto state = files_.find(file);
+        return state != files_.end() && state->second.pending > 0;
+    }
 
     /// Discards the pending uses and results of a file that is gone or is read again under another number.
     void forget(std::uint32_t file);
 
-    /// For the source of a line (source.hpp): an event of it. `id`: the dedup key of the use, of the use that ended, or
-    /// of the command; that of a command may be empty. Invalid ids and duplicates are skipped. `skill_name` is called
-    /// unless the use is skipped.
-    void add_use(const EventLine& line, std::string_view id,
-                 const std::function<std::string(const SkillNamer&)>& skill_name);
-    void add_result(const EventLine& line, std::string_view use_id, const ToolResult& result);
+    // For the source of a line (source.hpp): an event of it. Invalid ids and duplicates are skipped.
+
+    /// `id`: the dedup key. `read` is called unless the use is skipped.
+    void add_use(const EventLine& line, std::string_view id, bool is_shell_command,
+                 const std::function<ToolReading(const SkillNamer&)>& read);
+    /// `output` is called if it is needed: returns the end of what the tool printed, which is only looked at.
+    void add_result(const EventLine& line, std::string_view use_id, const ToolResult& result,
+                    const std::function<std::string()>& output);
+    /// What ran in the background has ended. `end` names the tool use or the task; if neither is known, it is skipped.
+    void add_background_end(const EventLine& line, const BackgroundEnd& end,
+                            const std::function<std::string()>& output);
+    /// `id` may be empty.
     void add_command(const EventLine& line, std::string_view id, std::string skill_name);
+    /// The time of a line without an event.
+    void note_time(std::uint32_t file, TimePoint at);
+    /// The agent began to shut down, in which it kills the tools that run, or goes on.
+    void set_shutting_down(std::uint32_t file, bool is_shutting_down);
+    [[nodiscard]] bool is_shutting_down(std::uint32_t file) const;
+    [[nodiscard]] bool passes_builtin_commands() const { return options_.builtin_commands; }
 
     /// For the caller: counts lines that were not passed to read_line or that it rejected.
     void count_unreadable() {
@@ -131,29 +154,43 @@ class TranscriptReader {
   private:
     struct Use {
         std::uint32_t file = 0;
-        std::string skill_name;
-        std::string invoked_at;
+        ToolReading reading;
         TimePoint at;
         std::string session_id;
+        bool is_copy = false;
+        bool is_shell_command = false;
     };
     struct Result {
         std::uint32_t file = 0;
         std::optional<TimePoint> at;
         ToolResult result;
     };
+    struct FileState {
+        std::uint32_t pending = 0;  // uses without a result, and the reverse; evicted ones included
+        TimePoint latest = TimePoint::min();
+        bool is_shutting_down = false;
+    };
     class LineParser;
 
-    void finish(std::string key, Use use, const Result& end);
-    void decrement_pending(std::uint32_t file);
+    [[nodiscard]] bool read_whole(std::string_view text, const LineOrigin& origin);
+    void finish(std::string key, Use use, const Result& end, std::string_view output);
+    void add_pending(std::uint32_t file) { ++files_[file].pending; }
+    void decrement_pending(std::uint32_t file) { --files_[file].pending; }
+    void read_again(const EventLine& line, std::string_view id, bool is_copy,
+                    const std::function<ToolReading(const SkillNamer&)>& read);
 
     const SkillNamer& namer_;
     Sink sink_;
+    ReaderOptions options_;
     TranscriptCounts counts_;
     std::unique_ptr<LineParser> parser_;
     BoundedMap<Use> open_uses_;
     BoundedMap<Result> early_results_;
-    BoundedKeys finished_;
-    std::unordered_map<std::uint32_t, std::uint32_t> pending_in_;  // pending halves by file, evicted ones included
+    BoundedMap<bool> finished_;         // whether only copies of the use were read
+    BoundedMap<ToolReading> launches_;  // uses that left something running in the background
+    BoundedMap<std::string> tasks_;     // their dedup keys, by task id
+    BoundedKeys ended_;                 // dedup keys of those that have ended
+    std::unordered_map<std::uint32_t, FileState> files_;
 };
 
 /// Where and why a line could not be read; never its content.
