@@ -13,8 +13,10 @@
 #include <thread>
 #include <vector>
 
+#include "change_counter.hpp"
 #include "connection.hpp"
 #include "inspection.hpp"
+#include "invocation_aggregates.hpp"
 #include "prune_state.hpp"
 #include "row_reader.hpp"
 #include "schema_fragments.hpp"
@@ -36,12 +38,6 @@ using std::chrono::steady_clock;
 constexpr milliseconds kCorrectionTimeForRows{20};
 constexpr std::int64_t kCorrectedRowsPerQuery = 500;
 
-/// Tables in which a skill has one row, or one per key, that cannot be added up on a rename.
-constexpr std::array kUniqueTables{"skill_community_baselines", "skill_cluster_membership", "skill_category_mapping",
-                                   "skill_modalities"};
-constexpr std::array kSummedTables{"session_skills", "skill_metrics_cache", "mv_daily_skills", "skill_time_series"};
-constexpr std::array kOtherTables{"skill_anomalies", "skill_user_interactions", "ab_test_outcomes"};
-
 /// SQL that deletes a row from the full-text index; empty if there is no index, or a trigger of another tool does it.
 std::string required_fts_delete_sql(SQLite::Database& database) {
     const bool has_trigger = sql::query_integer(database,
@@ -61,7 +57,9 @@ class Corrector {
     CorrectionResult forget_skill(std::string_view name) {
         find(name);
         if (result_.found && !options_.dry_run) {
-            in_batches(name, [&](std::int64_t id) { erase(id); }, [&] { forget_rest(name); });
+            in_batches(
+                name, [&](std::int64_t id) { erase(id); },
+                [&] { InvocationAggregates(database()).forget_skill(name, KeptRows::none); });
         }
         return result_;
     }
@@ -89,7 +87,8 @@ class Corrector {
         connection_.attempt("cannot correct", [&] {
             SQLite::Transaction transaction(database(), SQLite::TransactionBehavior::IMMEDIATE);
             const auto start = steady_clock::now();
-            const auto row = read(id);
+            InvocationAggregates counts(database());
+            const auto row = counts.read(id);
             if (!row) {
                 return;
             }
@@ -100,12 +99,11 @@ class Corrector {
                 return;
             }
             erase(id);
-            if (rows_of(row->skill_name) == 0 && total_of(row->skill_name) <= 1) {
-                forget_rest(row->skill_name);
+            if (counts.rows_of(row->skill_name) == 0 && counts.total_of(row->skill_name) <= 1) {
+                counts.forget_skill(row->skill_name, KeptRows::none);
             } else {
-                subtract(*row);
-                refresh_totals_position(database());
-                restart_rollup();
+                counts.subtract(*row);
+                counts.finish();
             }
             transaction.commit();
             result_.longest_lock = std::chrono::ceil<microseconds>(steady_clock::now() - start);
@@ -114,17 +112,6 @@ class Corrector {
     }
 
   private:
-    /// The values of an invocation that the triggers counted.
-    struct Row {
-        std::string skill_name;
-        std::string session_id;
-        std::string invoked_at;
-        std::optional<std::int64_t> at;  // microseconds
-        std::int64_t completed = 0;
-        std::optional<double> seconds;
-        std::array<std::optional<std::string>, 3> names;  // workflow path, error type, first follow-up action
-    };
-
     [[nodiscard]] SQLite::Database& database() { return connection_.database(); }
 
     template <typename... Values>
@@ -139,12 +126,8 @@ class Corrector {
         return statement.step() ? statement.integer(0) : 0;
     }
 
-    std::int64_t rows_of(std::string_view name) {
-        return integer("SELECT count(*) FROM skill_invocation WHERE skill_name = ?1", name);
-    }
-    std::int64_t total_of(std::string_view name) {
-        return integer("SELECT total_invocations FROM skill_metrics WHERE skill_name = ?1", name);
-    }
+    std::int64_t rows_of(std::string_view name) { return InvocationAggregates(database()).rows_of(name); }
+    std::int64_t total_of(std::string_view name) { return InvocationAggregates(database()).total_of(name); }
 
     void find(std::string_view name) {
         connection_.attempt("cannot read", [&] {
@@ -164,12 +147,12 @@ class Corrector {
                 return batches_.run(database(), [&](steady_clock::time_point until) {
                     database().exec("PRAGMA defer_foreign_keys = ON");
                     const std::int64_t changed_rows = change_some(name, change, until);
-                    restart_rollup();
+                    InvocationAggregates(database()).restart_rollup(first_id_);
                     const bool all =
                         integer("SELECT EXISTS (SELECT 1 FROM skill_invocation WHERE skill_name = ?1)", name) == 0;
                     if (all) {
                         finish();
-                        count_change();
+                        count_change(database());  // the skill may have had no rows
                     }
                     return std::pair(all, changed_rows);
                 });
@@ -218,22 +201,6 @@ class Corrector {
     }
 
     // ---- A whole skill
-
-    void forget_rest(std::string_view name) {
-        database().exec("PRAGMA defer_foreign_keys = ON");
-        const auto erase_from = [&](const auto& tables) {
-            for (const char* table : tables) {
-                run(fmt::format("DELETE FROM {} WHERE skill_name = ?1", table), name);
-            }
-        };
-        erase_from(kUniqueTables);
-        erase_from(kSummedTables);
-        erase_from(kOtherTables);
-        run("DELETE FROM skill_dependencies WHERE skill_a = ?1 OR skill_b = ?1", name);
-        run("DELETE FROM skill_metrics WHERE skill_name = ?1", name);
-        forget_in_side_tables(database(), name);
-        refresh_totals_position(database());
-    }
 
     void rename_rest(std::string_view from, std::string_view to) {
         merge_counts(from, to);
@@ -315,156 +282,16 @@ class Corrector {
             " > session_buddy_micros(kept.last_invoked) THEN gone.last_invoked ELSE kept.last_invoked END,"
             " updated_at = datetime('now')"
             " FROM skill_metrics AS gone WHERE gone.skill_name = ?1 AND kept.skill_name = ?2");
-        for (const char* column : kCountColumns) {
+        for (const char* column : kNameCountColumns) {
             run(fmt::format("UPDATE skill_metrics AS kept SET {0} = (SELECT json_group_object(key, n) FROM ("
                             "SELECT key, sum(value) AS n FROM ("
                             "SELECT key, type, value FROM json_each({1}) UNION ALL"
                             " SELECT key, type, value FROM skill_metrics AS gone, json_each({2})"
                             " WHERE gone.skill_name = ?1) WHERE type IN ('integer', 'real') GROUP BY key))"
                             " WHERE skill_name = ?2 AND EXISTS (SELECT 1 FROM skill_metrics WHERE skill_name = ?1)",
-                            column, object_of(fmt::format("kept.{}", column)),
-                            object_of(fmt::format("gone.{}", column))),
+                            column, json_object_of(fmt::format("kept.{}", column)),
+                            json_object_of(fmt::format("gone.{}", column))),
                 from, to);
-        }
-    }
-
-    // ---- One invocation
-
-    std::optional<Row> read(std::int64_t id) {
-        sql::Statement row(database(),
-                           "SELECT skill_name, session_id, invoked_at, session_buddy_micros(invoked_at),"
-                           " CASE WHEN completed THEN 1 ELSE 0 END, " SESSION_BUDDY_SECONDS(
-                               "") ", " SESSION_BUDDY_NAME("workflow_path") ", " SESSION_BUDDY_NAME("error_type")
-                               ", " SESSION_BUDDY_FIRST_ELEMENT("follow_up_actions")
-                               " FROM skill_invocation WHERE id = ?1");
-        if (!row.with(id).step()) {
-            return std::nullopt;
-        }
-        Row found;
-        found.skill_name = row.text(0);
-        found.session_id = row.text(1);
-        found.invoked_at = row.text(2);
-        found.completed = row.integer(4);
-        if (!row.is_null(3)) {
-            found.at = row.integer(3);
-        }
-        found.seconds = row.optional_real(5);
-        constexpr int kFirstName = 6;
-        for (std::size_t index = 0; index < found.names.size(); ++index) {
-            found.names[index] = row.optional_text(kFirstName + static_cast<int>(index));
-        }
-        return found;
-    }
-
-    /// Reverts what the triggers did when the row was inserted.
-    void subtract(const Row& row) {
-        const std::string& name = row.skill_name;
-        run("UPDATE skill_metrics SET total_invocations = max(total_invocations - 1, 0),"
-            " completed_invocations = max(completed_invocations - ?2, 0),"
-            " abandoned_invocations = max(abandoned_invocations - 1 + ?2, 0),"
-            " completion_rate = coalesce(100.0 * max(completed_invocations - ?2, 0) / nullif(total_invocations - 1, 0),"
-            " 0.0), updated_at = datetime('now') WHERE skill_name = ?1",
-            name, row.completed);
-        if (row.seconds) {
-            run("UPDATE skill_metrics SET total_duration_seconds = max(total_duration_seconds - ?2, 0.0),"
-                " avg_duration_seconds = CASE WHEN avg_duration_seconds > 0 THEN max(total_duration_seconds - ?2, 0.0)"
-                " / nullif(max(round(total_duration_seconds / avg_duration_seconds) - 1, 0), 0)"
-                " WHEN completed_invocations > 0 THEN avg_duration_seconds END WHERE skill_name = ?1",
-                name, row.seconds);
-        }
-        for (std::size_t index = 0; index < kCountColumns.size(); ++index) {
-            if (row.names[index]) {
-                run(fmt::format("UPDATE skill_metrics SET {0} = (SELECT json_group_object(key, CASE WHEN type IN"
-                                " ('object', 'array') THEN json(value) ELSE value END) FROM (SELECT key, type,"
-                                " CASE WHEN key = ?2 AND type = 'integer' THEN value - 1 ELSE value END AS value"
-                                " FROM json_each({1})) WHERE NOT (key = ?2 AND type = 'integer' AND value <= 0))"
-                                " WHERE skill_name = ?1",
-                                kCountColumns[index], object_of(kCountColumns[index])),
-                    name, row.names[index]);
-            }
-        }
-        for (const auto& [column, best] : {std::pair("first_invoked", "min"), std::pair("last_invoked", "max")}) {
-            run(fmt::format("UPDATE skill_metrics SET {0} = coalesce((SELECT invoked_at FROM (SELECT invoked_at,"
-                            " {1}(session_buddy_micros(invoked_at)) FROM skill_invocation WHERE skill_name = ?1)), {0})"
-                            " WHERE skill_name = ?1 AND {0} = ?2",
-                            column, best),
-                name, row.invoked_at);
-        }
-        run("UPDATE session_skills SET invocation_count = invocation_count - 1 WHERE session_id = ?1"
-            " AND skill_name = ?2",
-            row.session_id, name);
-        run("DELETE FROM session_skills WHERE session_id = ?1 AND skill_name = ?2 AND invocation_count <= 0",
-            row.session_id, name);
-        if (row.at) {
-            subtract_from_cache(row);
-            recount_hour(row);
-        }
-    }
-
-    void subtract_from_cache(const Row& row) {
-        run("UPDATE skill_metrics_cache SET"
-            " avg_completion_rate_24h = CASE WHEN moment.age >= 86400e6 THEN avg_completion_rate_24h"
-            " ELSE (avg_completion_rate_24h * invocation_count_24h - ?3) / nullif(invocation_count_24h - 1, 0) END,"
-            " invocation_count_1h = max(coalesce(invocation_count_1h, 0) - (moment.age < 3600e6), 0),"
-            " invocation_count_24h = max(coalesce(invocation_count_24h, 0) - (moment.age < 86400e6), 0),"
-            " last_invocation_at = coalesce((SELECT last_invoked FROM skill_metrics WHERE skill_name = ?1),"
-            " last_invocation_at), updated_at = datetime('now')"
-            " FROM (SELECT session_buddy_micros(strftime('%Y-%m-%dT%H:%M:%fZ', 'now')) - ?2 AS age) AS moment"
-            " WHERE skill_name = ?1",
-            row.skill_name, row.at, row.completed);
-    }
-
-    /// Recounts the row's hour in skill_time_series, if it was written and is not pruned.
-    void recount_hour(const Row& row) {
-        const TimePoint at{microseconds{*row.at}};
-        const TimePoint hour = std::chrono::floor<std::chrono::hours>(at);
-        if (hour < PruneStateReader(database()).read().pruned_before) {
-            return;
-        }
-        const std::string& name = row.skill_name;
-        const std::int64_t begin = hour.time_since_epoch().count();
-        constexpr const char* kIsHour = "skill_name = ?1 AND session_buddy_micros(timestamp) = ?2";
-        if (integer(fmt::format("SELECT count(*) FROM skill_time_series WHERE {}", kIsHour), name, begin) == 0) {
-            return;  // the rollup counts it when the hour is over
-        }
-        run(fmt::format("DELETE FROM skill_time_series WHERE {}", kIsHour), name, begin);
-        // Filters by text first, for the index: a UTC offset can move a row's date by one day.
-        const std::string from = format_timestamp(at - std::chrono::days{1}).substr(0, 10);
-        const std::string until = format_timestamp(at + std::chrono::days{2}).substr(0, 10);
-        run("INSERT INTO skill_time_series (skill_name, timestamp, invocation_count, completion_rate,"
-            " avg_duration_seconds, unique_sessions)"
-            " SELECT ?1, ?3, count(*), avg(CASE WHEN completed THEN 1.0 ELSE 0.0 END), avg(" SESSION_BUDDY_SECONDS(
-                "") "), count(DISTINCT session_id) FROM skill_invocation WHERE skill_name = ?1"
-                    " AND invoked_at >= ?4 AND invoked_at < ?5 AND session_buddy_micros(invoked_at) >= ?2"
-                    " AND session_buddy_micros(invoked_at) < ?2 + 3600000000 HAVING count(*) > 0",
-            name, begin, format_timestamp(hour), from, until);
-    }
-
-    // ---- Shared
-
-    static constexpr std::array kCountColumns{"workflow_paths", "common_errors", "follow_up_actions"};
-
-    static std::string object_of(std::string_view column) {
-        return fmt::format(
-            "CASE WHEN json_valid({0}) THEN CASE json_type({0}) WHEN 'object' THEN {0} ELSE '{{}}' END"
-            " ELSE '{{}}' END",
-            column);
-    }
-
-    /// Increments the change counter like the triggers, so that a server notices changes to a skill without rows.
-    void count_change() {
-        if (sql::has_table(database(), "sqlite_sequence")) {
-            database().exec("UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'session_buddy_changes'");
-        }
-    }
-
-    /// Makes the hourly rollup restart, so that it does not write hours it has counted before, and recounts the hours
-    /// of renamed rows.
-    void restart_rollup() {
-        if (sql::has_table(database(), "session_buddy_state")) {
-            run("UPDATE session_buddy_state SET value = max(min(value - 1, ?1), 0)"
-                " WHERE key = 'time_series_watermark'",
-                first_id_ - 1);
         }
     }
 

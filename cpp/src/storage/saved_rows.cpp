@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "inspection.hpp"
+#include "invocation_aggregates.hpp"
 #include "session_buddy/core/log.hpp"
 #include "side_tables.hpp"
 #include "sql.hpp"
@@ -189,12 +190,14 @@ class Merge {
             if (new_id == 0) {
                 with_row(insert_, row).run();
                 new_id = database_.getLastInsertRowid();
+                inserted_.insert(new_id);
                 ++added;
             }
         }
         for (const SavedTable& table : saved_.side_tables) {
             insert_all(table);
         }
+        count_unknown();
         database_.exec("DELETE FROM session_buddy_open_use WHERE key IN (SELECT key FROM session_buddy_source)");
         return added;
     }
@@ -204,13 +207,28 @@ class Merge {
     void insert_all(const SavedTable& table) {
         const auto rule = std::ranges::find(side_tables(), table.name, &SideTable::name);
         const std::size_t owner = index_of(table.columns, *rule->replayed_with);
+        const bool is_mark = table.name == "session_buddy_mark";
         sql::Statement insert(database_, insertion("INSERT OR IGNORE", table.name, table.columns));
         for (const Row& row : table.rows) {
             with_row(insert, row);
             if (owner < row.size()) {
-                insert.bind(static_cast<int>(owner) + 1, ids_.at(integer_of(row[owner])));
+                const std::int64_t id = ids_.at(integer_of(row[owner]));
+                if (is_mark && !inserted_.contains(id)) {
+                    continue;  // the marks of a row that was not lost are those of its values
+                }
+                insert.bind(static_cast<int>(owner) + 1, id);
             }
             insert.run();
+        }
+    }
+
+    /// Counts the inserted rows with an unknown outcome.
+    void count_unknown() {
+        InvocationAggregates aggregates(database_);
+        for (const std::int64_t id : inserted_) {
+            if (const auto row = aggregates.read(id); row && row->outcome_is_unknown) {
+                aggregates.add_unknown(row->skill_name, 1);
+            }
         }
     }
 
@@ -268,6 +286,7 @@ class Merge {
     const SavedRows& saved_;
     std::map<std::int64_t, std::int64_t> ids_;  // from saved ids to current ones
     std::set<std::int64_t> matched_;
+    std::set<std::int64_t> inserted_;  // current ids
     sql::Statement known_key_;
     sql::Statement same_id_;
     sql::Statement same_content_;

@@ -13,16 +13,27 @@ std::string delete_skill_from(std::string_view table) {
     return fmt::format("DELETE FROM {} WHERE skill_name = ?1", table);
 }
 
-/// SQL that adds the counts of skill ?1 to those of ?2. `key`: the second column of the primary key.
-std::string add_counts(std::string_view table, std::string_view key, const std::vector<std::string_view>& counts) {
+/// SQL that adds the counts of skill ?1 to those of ?2. `key`: the second column of the primary key. `debt`: a column
+/// with a JSON array of numbers, which are added one by one; empty if there is none.
+std::string add_counts(std::string_view table, std::string_view key, const std::vector<std::string_view>& counts,
+                       std::string_view debt = {}) {
     std::string sums;
     for (const std::string_view count : counts) {
         sums += fmt::format("{0}{1} = {1} + excluded.{1}", sums.empty() ? "" : ", ", count);
     }
+    std::string columns = fmt::format("{}", fmt::join(counts, ", "));
+    if (!debt.empty()) {
+        columns += fmt::format(", {}", debt);
+        sums += fmt::format(
+            ", {0} = CASE WHEN {0} IS NULL THEN excluded.{0} WHEN excluded.{0} IS NULL THEN {0} ELSE"
+            " (SELECT json_group_array(mine.value + theirs.value) FROM json_each({1}.{0}) AS mine"
+            " JOIN json_each(excluded.{0}) AS theirs ON theirs.key = mine.key) END",
+            debt, table);
+    }
     return fmt::format(
         "INSERT INTO {0} (skill_name, {1}, {2}) SELECT ?2, {1}, {2} FROM {0} WHERE skill_name = ?1"
         " ON CONFLICT (skill_name, {1}) DO UPDATE SET {3}",
-        table, key, fmt::join(counts, ", "), sums);
+        table, key, columns, sums);
 }
 
 // NOLINTBEGIN(cppcoreguidelines-macro-usage): literals can be joined only by the preprocessor
@@ -51,7 +62,7 @@ std::vector<SideTable> all_tables() {
                                    fmt::join(kBucketColumns, " INTEGER NOT NULL, ")),
          .added_columns = {{"unknown", "INTEGER NOT NULL DEFAULT 0"}, {"debt", "TEXT"}},
          .on_forget = delete_skill_from("session_buddy_totals"),
-         .on_rename = add_counts("session_buddy_totals", "workflow_phase", phase_counts)},
+         .on_rename = add_counts("session_buddy_totals", "workflow_phase", phase_counts, "debt")},
         {.name = "session_buddy_anomaly_totals",
          .group = Group::totals,
          .definition = "(skill_name TEXT NOT NULL, anomaly_type TEXT NOT NULL, detected INTEGER NOT NULL,"
@@ -126,8 +137,11 @@ void create_side_tables(SQLite::Database& database, Group group) {
     }
 }
 
-void forget_in_side_tables(SQLite::Database& database, std::string_view skill_name) {
+void forget_in_side_tables(SQLite::Database& database, std::string_view skill_name, KeptRows kept) {
     for (const SideTable& table : side_tables()) {
+        if (kept == KeptRows::totals && table.group == Group::totals) {
+            continue;
+        }
         if (!table.on_forget.empty() && sql::has_table(database, table.name)) {
             sql::Statement(database, table.on_forget).with(skill_name).run();
         }

@@ -45,7 +45,13 @@ struct SideTable {
 /// may throw SQLite::Exception.
 void create_side_tables(SQLite::Database& database, SideTable::Group group);
 
-void forget_in_side_tables(SQLite::Database& database, std::string_view skill_name);
+/// Which rows of a forgotten skill stay.
+enum class KeptRows : std::uint8_t {
+    none,
+    totals,  ///< the counters of GET /metrics, which never go down
+};
+
+void forget_in_side_tables(SQLite::Database& database, std::string_view skill_name, KeptRows kept = KeptRows::none);
 void rename_in_side_tables(SQLite::Database& database, std::string_view from, std::string_view to);
 
 /// Deletes invocations, with what belongs to them in the full-text index and in the side tables. For one connection.

@@ -7,10 +7,13 @@
 
 #include <algorithm>
 #include <array>
+#include <nlohmann/json.hpp>
 #include <string_view>
 #include <utility>
 
 #include "change_counter.hpp"
+#include "invocation_aggregates.hpp"
+#include "marks.hpp"
 #include "prune_state.hpp"
 #include "row_reader.hpp"
 #include "session_buddy/core/duration.hpp"
@@ -35,8 +38,106 @@ constexpr std::string_view kDescription =
 constexpr std::int64_t kRowsPerQuery = 1000;
 
 std::string columns_of_totals() {
-    return fmt::format("skill_name, workflow_phase, completed, failed, duration_seconds, {}",
+    return fmt::format("skill_name, workflow_phase, completed, failed, duration_seconds, {}, unknown, debt",
                        fmt::join(kBucketColumns, ", "));
+}
+
+/// The text of the column `debt`: a JSON array of the debt of each count, in the order of counts_of; nullopt if there
+/// is none.
+std::optional<std::string> encode_debt(const PhaseTotals& debt) {
+    if (debt == PhaseTotals{}) {
+        return std::nullopt;
+    }
+    nlohmann::json counts = {debt.completed, debt.failed, debt.unknown, debt.duration_seconds};
+    for (const std::int64_t count : debt.durations) {
+        counts.push_back(count);
+    }
+    return counts.dump();
+}
+
+/// No debt if the text is not what encode_debt writes.
+PhaseTotals decode_debt(std::string_view text) {
+    PhaseTotals debt;
+    const auto counts = nlohmann::json::parse(text, nullptr, false);
+    constexpr std::size_t kFirstBucket = 4;
+    if (!counts.is_array() || counts.size() != kFirstBucket + debt.durations.size() ||
+        !std::ranges::all_of(counts, [](const auto& count) { return count.is_number(); })) {
+        return debt;
+    }
+    const auto count = [&counts](std::size_t index) {
+        return std::max<std::int64_t>(counts[index].template get<std::int64_t>(), 0);
+    };
+    debt.completed = count(0);
+    debt.failed = count(1);
+    debt.unknown = count(2);
+    debt.duration_seconds = std::max(counts[3].get<double>(), 0.0);
+    for (std::size_t bucket = 0; bucket < debt.durations.size(); ++bucket) {
+        debt.durations[bucket] = count(kFirstBucket + bucket);
+    }
+    return debt;
+}
+
+/// The rows of session_buddy_totals.
+class SeriesTable {
+  public:
+    struct Series {
+        std::string skill_name;
+        PhaseTotals counts;
+        PhaseTotals debt;
+        bool is_stored = false;
+    };
+
+    /// `condition`: SQL after the name of the table. Rows of an earlier version have no unknown outcomes, and no debt.
+    static std::string selection(SQLite::Database& database, std::string_view condition) {
+        std::string columns = columns_of_totals();
+        if (!sql::has_column(database, "session_buddy_totals", "debt")) {
+            columns.replace(columns.find("unknown, debt"), std::string_view("unknown, debt").size(), "0, NULL");
+        }
+        return fmt::format("SELECT {} FROM session_buddy_totals {}", columns, condition);
+    }
+    static Series read(const sql::Statement& row) {
+        Series series{.skill_name = std::string(row.text(0)), .counts = {}, .debt = {}, .is_stored = true};
+        series.counts.workflow_phase = row.text(1);
+        series.counts.completed = row.integer(2);
+        series.counts.failed = row.integer(3);
+        series.counts.duration_seconds = row.real(4);
+        int column = 4;
+        for (std::int64_t& count : series.counts.durations) {
+            count = row.integer(++column);
+        }
+        series.counts.unknown = row.integer(++column);
+        if (!row.is_null(++column)) {
+            series.debt = decode_debt(row.text(column));
+        }
+        return series;
+    }
+    static std::string insertion() {
+        return fmt::format(
+            "INSERT OR REPLACE INTO session_buddy_totals ({}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"
+            " ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+            columns_of_totals());
+    }
+    static void write(sql::Statement& put, std::string_view skill_name, const PhaseTotals& counts,
+                      const PhaseTotals& debt) {
+        put.with(skill_name, counts.workflow_phase, counts.completed, counts.failed, counts.duration_seconds);
+        int parameter = 5;
+        for (const std::int64_t count : counts.durations) {
+            put.bind(++parameter, count);
+        }
+        put.bind(++parameter, counts.unknown);
+        put.bind(++parameter, encode_debt(debt));
+        put.run();
+    }
+};
+
+Invocation counted(const CountedRow& row) {
+    return {.id = 0,
+            .skill_name = row.skill_name,
+            .invoked_at = {},
+            .session_id = {},
+            .completed = row.completed,
+            .duration_seconds = row.seconds && is_valid_duration(*row.seconds) ? row.seconds : std::nullopt,
+            .outcome_is_unknown = row.outcome_is_unknown};
 }
 
 }  // namespace
@@ -55,12 +156,11 @@ struct TotalsStore::Impl {
           tables(database,
                  "SELECT count(*) FROM sqlite_master WHERE name IN ('session_buddy_state', 'session_buddy_totals',"
                  " 'session_buddy_anomaly_totals')"),
+          marks(database),
           changes(database),
           pruning(database),
           state(database, "SELECT key, value FROM session_buddy_state WHERE key IN (?1, ?2, ?3)"),
-          put_phase(database, fmt::format("INSERT OR REPLACE INTO session_buddy_totals ({}) VALUES (?1, ?2, ?3, ?4, ?5,"
-                                          " ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
-                                          columns_of_totals())),
+          put_phase(database, SeriesTable::insertion()),
           put_anomalies(database,
                         "INSERT OR REPLACE INTO session_buddy_anomaly_totals (skill_name, anomaly_type, detected)"
                         " VALUES (?1, ?2, ?3)") {}
@@ -112,6 +212,7 @@ struct TotalsStore::Impl {
     sql::Statement last_id;
     sql::Statement anomalies;
     sql::Statement tables;
+    MarkReader marks;
     ChangeCounterReader changes;
     PruneStateReader pruning;
     std::int64_t seen_version = -1;
@@ -177,17 +278,10 @@ std::pair<std::optional<TotalsPosition>, bool> TotalsStore::load(Totals& totals)
             log::kStorage.warning("recounting all totals: a sum of durations in session_buddy_totals is too large");
             return std::pair(std::move(stored), false);
         }
-        sql::Statement phases(impl_->database, fmt::format("SELECT {} FROM session_buddy_totals", columns_of_totals()));
+        sql::Statement phases(impl_->database, SeriesTable::selection(impl_->database, ""));
         while (phases.step()) {
-            PhaseTotals phase{.workflow_phase = std::string(phases.text(1)),
-                              .completed = phases.integer(2),
-                              .failed = phases.integer(3),
-                              .duration_seconds = phases.real(4)};
-            int column = 4;
-            for (std::int64_t& count : phase.durations) {
-                count = phases.integer(++column);
-            }
-            totals.restore(phases.text(0), std::move(phase));
+            SeriesTable::Series series = SeriesTable::read(phases);
+            totals.restore(series.skill_name, std::move(series.counts), std::move(series.debt));
         }
         sql::Statement counts(impl_->database,
                               "SELECT skill_name, anomaly_type, detected FROM session_buddy_anomaly_totals");
@@ -213,13 +307,15 @@ bool TotalsStore::count(Totals& totals, TotalsPosition& position, steady_clock::
         std::int64_t read = kRowsPerQuery;
         const std::int64_t from = position.counted_id;
         const std::string row_before = std::exchange(position.counted_row, {});  // unknown if reading fails half way
+        impl_->marks.restart();
         while (read == kRowsPerQuery && steady_clock::now() < until) {
             read = 0;
             impl_->rows.with(position.counted_id, kRowsPerQuery);
             while (impl_->rows.step()) {
                 ++read;
                 position.counted_id = impl_->rows.integer(0);
-                if (const auto row = read_invocation(impl_->rows)) {
+                if (auto row = read_invocation(impl_->rows)) {
+                    impl_->marks.add_to(*row);
                     totals.add(*row, clean_text(impl_->rows, kInvocationColumnCount));
                 }
             }
@@ -277,14 +373,8 @@ void TotalsStore::Impl::write(const Totals::Change& change) {
         if (!phases[index]) {
             continue;
         }
-        const PhaseTotals& phase = skill.phases[index];
-        sql::Statement& put = put_phase.with(skill.skill_name, phase.workflow_phase, phase.completed, phase.failed,
-                                             phase.duration_seconds);
-        int parameter = 5;
-        for (const std::int64_t count : phase.durations) {
-            put.bind(++parameter, count);
-        }
-        put.run();
+        SeriesTable::write(put_phase.get(), skill.skill_name, skill.phases[index],
+                           index < change.debts->size() ? (*change.debts)[index] : PhaseTotals{});
     }
     if (!change.anomalies) {
         return;
@@ -319,8 +409,12 @@ bool TotalsTracker::advance(TotalsStore& store, steady_clock::time_point until) 
     recheck_ = false;
     more_ = store.count(totals_, position_, until);
     uncounted_ = more_ ? store.rows_after(position_) : 0;
-    // If another process had counted less, its totals were loaded, and must catch up first.
+    // If another process had counted less, its totals were loaded, and must catch up first. Rows that were corrected
+    // meanwhile must not make a series lower than it was shown.
     if (position_.counted_id >= table_id_) {
+        if (std::exchange(reloaded_, false) && table_id_ > 0) {
+            totals_.keep_at_least(*table_);
+        }
         table_ = totals_.table();
         table_id_ = position_.counted_id;
     }
@@ -337,6 +431,7 @@ void TotalsTracker::reload(TotalsStore& store) {
     replaces_ = !is_valid;
     position_ = !is_valid ? TotalsPosition{} : store.holds(*stored) ? *stored : store.clamp_to_rows(*stored);
     loaded_ = true;
+    reloaded_ = true;
 }
 
 TotalsWrites TotalsTracker::pending() const {
@@ -388,6 +483,69 @@ void refresh_totals_position(SQLite::Database& database) {
     sql::Statement put(database, kPutState);
     put.with(kCountedId, id).run();
     put.with(kCountedRow, text).run();
+}
+
+namespace {
+
+/// The series that counts a row: its own, or the one that sums the names beyond the limits.
+class SeriesOfRow {
+  public:
+    explicit SeriesOfRow(SQLite::Database& database)
+        : has_skill_(database, "SELECT EXISTS (SELECT 1 FROM session_buddy_totals WHERE skill_name = ?1)"),
+          read_(database, SeriesTable::selection(database, "WHERE skill_name = ?1 AND workflow_phase = ?2")),
+          put_(database, SeriesTable::insertion()) {}
+
+    SeriesTable::Series find(const CountedRow& row) {
+        const bool is_known =
+            has_skill_.with(row.skill_name).first_integer() != 0 || has_skill_.with(kOtherSeries).first_integer() == 0;
+        const std::string_view skill = is_known ? std::string_view(row.skill_name) : kOtherSeries;
+        const std::string_view phase = row.workflow_phase.empty()                ? kNoPhase
+                                       : is_valid_skill_name(row.workflow_phase) ? std::string_view(row.workflow_phase)
+                                                                                 : kOtherSeries;
+        for (const std::string_view each : {phase, kOtherSeries}) {
+            read_.with(skill, each);
+            if (read_.step()) {
+                SeriesTable::Series found = SeriesTable::read(read_);
+                read_.reset();
+                return found;
+            }
+        }
+        SeriesTable::Series fresh{.skill_name = std::string(skill), .counts = {}, .debt = {}};
+        fresh.counts.workflow_phase = phase;
+        return fresh;
+    }
+
+    void write(const SeriesTable::Series& series) {
+        SeriesTable::write(put_, series.skill_name, series.counts, series.debt);
+    }
+
+  private:
+    sql::Statement has_skill_;
+    sql::Statement read_;
+    sql::Statement put_;
+};
+
+}  // namespace
+
+void correct_totals(SQLite::Database& database, std::int64_t id, const CountedRow& before, const CountedRow& after) {
+    if (!sql::has_table(database, "session_buddy_totals") || !sql::has_table(database, "session_buddy_state")) {
+        return;
+    }
+    if (sql::Statement(database, "SELECT value FROM session_buddy_state WHERE key = ?1")
+            .with(kCountedId)
+            .first_integer() < id) {
+        return;  // not counted yet
+    }
+    create_side_tables(database, SideTable::Group::totals);  // with the columns that an earlier version lacks
+    SeriesOfRow series(database);
+    SeriesTable::Series from = series.find(before);
+    if (from.is_stored) {
+        subtract_from_series(from.debt, counted(before));
+        series.write(from);
+    }
+    SeriesTable::Series to = series.find(after);
+    add_to_series(to.counts, to.debt, counted(after));
+    series.write(to);
 }
 
 }  // namespace session_buddy::storage

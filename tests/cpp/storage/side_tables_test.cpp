@@ -83,6 +83,52 @@ TEST_F(SideTables, keep_the_dedup_keys_of_a_forgotten_skill_and_of_a_deleted_inv
     EXPECT_EQ(query("SELECT skill_name FROM session_buddy_command"), (Rows{"a"}));
 }
 
+TEST_F(SideTables, add_the_debts_of_a_renamed_skill) {
+    const auto put = [this](const std::string& skill, const std::string& debt) {
+        put_totals(skill, 3, 1.0);
+        database->exec("UPDATE session_buddy_totals SET debt = " + debt + " WHERE skill_name = '" + skill + "'");
+    };
+    put("a", "'[1,0,2,0.5]'");
+    put("b", "'[1,1,0,0.25]'");
+    put("c", "NULL");
+    rename_in_side_tables(*database, "a", "b");
+    EXPECT_EQ(query("SELECT debt FROM session_buddy_totals WHERE skill_name = 'b'"), (Rows{"[2,1,2,0.75]"}));
+    rename_in_side_tables(*database, "b", "c");
+    EXPECT_EQ(query("SELECT unknown, debt FROM session_buddy_totals"), (Rows{"3|[2,1,2,0.75]"}));
+}
+
+TEST_F(SideTables, get_the_columns_that_an_earlier_version_lacks) {
+    for (const SideTable& table : side_tables()) {
+        for (const SideColumn& column : table.added_columns) {
+            database->exec("ALTER TABLE " + table.name + " DROP COLUMN " + column.name);
+        }
+    }
+    database->exec("INSERT INTO session_buddy_source VALUES ('k', 1)");
+    rename_in_side_tables(*database, "a", "b");
+    for (const Group group : {Group::state, Group::totals, Group::events}) {
+        create_side_tables(*database, group);
+    }
+    for (const SideTable& table : side_tables()) {
+        for (const SideColumn& column : table.added_columns) {
+            EXPECT_TRUE(sql::has_column(*database, table.name, column.name)) << table.name << "." << column.name;
+        }
+    }
+    EXPECT_EQ(query("SELECT seen_by, evidence FROM session_buddy_source"), (Rows{"4|NULL"}));
+}
+
+TEST_F(SideTables, follow_unknown_outcomes_when_a_skill_is_renamed_or_forgotten_and_a_row_deleted) {
+    database->exec(test::insertion("a", "2026-02-10T12:00:00Z"));
+    database->exec("INSERT INTO session_buddy_mark VALUES (1, 3)");
+    database->exec("INSERT INTO session_buddy_unknown VALUES ('a', 2), ('b', 3)");
+    rename_in_side_tables(*database, "a", "b");
+    EXPECT_EQ(query("SELECT * FROM session_buddy_unknown"), (Rows{"b|5"}));
+    EXPECT_TRUE(InvocationEraser(*database, {}).erase(1));
+    EXPECT_EQ(query("SELECT count(*) FROM session_buddy_mark"), (Rows{"0"}));
+    EXPECT_EQ(query("SELECT * FROM session_buddy_unknown"), (Rows{"b|5"})) << "pruned rows stay counted";
+    forget_in_side_tables(*database, "b");
+    EXPECT_EQ(query("SELECT count(*) FROM session_buddy_unknown"), (Rows{"0"}));
+}
+
 TEST_F(SideTables, rename_the_skill_of_an_open_invocation) {
     database->exec("INSERT INTO session_buddy_open_use VALUES ('k', 'a', 's1', 0, NULL)");
     rename_in_side_tables(*database, "a", "b");

@@ -8,6 +8,8 @@
 #include <string>
 
 #include "session_buddy/storage/database.hpp"
+#include "storage/change_counter.hpp"
+#include "storage/invocation_aggregates.hpp"
 #include "support/temp_database.hpp"
 
 namespace session_buddy::storage {
@@ -84,6 +86,79 @@ TEST_F(TotalsStoreTest, does_not_overwrite_the_totals_of_another_process) {
     EXPECT_EQ(counted(second), 6);
     EXPECT_TRUE(write(second));
     EXPECT_EQ(test::query(*database, "SELECT completed FROM session_buddy_totals").front(), "6");
+}
+
+/// The counts of skill `a`: completed, failed and unknown ones, and the debt.
+std::string series_of(SQLite::Database& database) {
+    return test::query(database, "SELECT completed, failed, unknown, debt FROM session_buddy_totals").at(0);
+}
+
+TEST_F(TotalsStoreTest, a_corrected_row_makes_a_debt_that_later_rows_work_off) {
+    install_change_counter(*database);
+    insert(3);
+    TotalsTracker tracker;
+    tracker.advance(store, steady_clock::now() + 1s);
+    EXPECT_TRUE(write(tracker));
+    {
+        SQLite::Transaction transaction(*database, SQLite::TransactionBehavior::IMMEDIATE);
+        InvocationAggregates aggregates(*database);
+        const auto before = aggregates.read(2);
+        database->exec("UPDATE skill_invocation SET completed = 0 WHERE id = 2");
+        aggregates.move(2, *before, *aggregates.read(2));
+        transaction.commit();
+    }
+    EXPECT_EQ(series_of(*database), "3|1|0|[1,0,0,0.0,0,0,0,0,0,0,0,0,0,0]");
+    tracker.request_recheck();
+    tracker.advance(store, steady_clock::now() + 1s);
+    EXPECT_EQ(counted(tracker), 3);
+    insert(1);
+    tracker.request_recheck();
+    tracker.advance(store, steady_clock::now() + 1s);
+    EXPECT_EQ(counted(tracker), 3) << "as many as there are";
+    insert(1);
+    tracker.request_recheck();
+    tracker.advance(store, steady_clock::now() + 1s);
+    EXPECT_EQ(counted(tracker), 4);
+    EXPECT_TRUE(write(tracker));
+    EXPECT_EQ(series_of(*database), "4|1|0|NULL");
+}
+
+TEST_F(TotalsStoreTest, a_row_corrected_before_its_count_was_written_does_not_lower_what_was_shown) {
+    install_change_counter(*database);
+    insert(3);
+    TotalsTracker tracker;
+    tracker.advance(store, steady_clock::now() + 1s);
+    EXPECT_TRUE(write(tracker));
+    insert(2);
+    tracker.request_recheck();
+    tracker.advance(store, steady_clock::now() + 1s);
+    EXPECT_EQ(counted(tracker), 5);
+    database->exec("UPDATE skill_invocation SET completed = 0 WHERE id = 5");
+    EXPECT_FALSE(write(tracker)) << "rows were changed";
+    tracker.advance(store, steady_clock::now() + 1s);
+    EXPECT_EQ(counted(tracker), 5);
+    EXPECT_TRUE(write(tracker));
+    EXPECT_EQ(series_of(*database), "5|1|0|[1,0,0,0.0,0,0,0,0,0,0,0,0,0,0]");
+}
+
+TEST_F(TotalsStoreTest, totals_of_an_earlier_version_have_no_unknown_outcomes_and_no_debt) {
+    insert(2);
+    {
+        TotalsTracker tracker;
+        tracker.advance(store, steady_clock::now() + 1s);
+        EXPECT_TRUE(write(tracker));
+    }
+    database->exec(
+        "ALTER TABLE session_buddy_totals DROP COLUMN unknown; ALTER TABLE session_buddy_totals DROP COLUMN debt");
+    insert(1);
+    TotalsStore again(*database);
+    TotalsTracker tracker;
+    tracker.advance(again, steady_clock::now() + 1s);
+    EXPECT_EQ(counted(tracker), 3);
+    SQLite::Transaction transaction(*database, SQLite::TransactionBehavior::IMMEDIATE);
+    EXPECT_TRUE(again.write(tracker.pending()));
+    transaction.commit();
+    EXPECT_EQ(series_of(*database), "3|0|0|NULL");
 }
 
 TEST_F(TotalsStoreTest, creates_its_tables_again_after_a_rollback) {

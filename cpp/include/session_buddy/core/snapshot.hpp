@@ -148,7 +148,7 @@ struct PhaseTotals {
     std::int64_t completed = 0;  ///< with a known outcome
     std::int64_t failed = 0;
     std::int64_t unknown = 0;
-    /// Histogram of the durations of completed invocations.
+    /// Histogram of the durations of invocations that did not fail.
     std::array<std::int64_t, kDurationBounds.size() + 1> durations{};
     double duration_seconds = 0.0;  ///< sum of those durations
 

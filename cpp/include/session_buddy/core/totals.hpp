@@ -31,6 +31,14 @@ struct SeriesLimits {
     std::uint32_t phases = Config{}.metrics_max_phases;  ///< per skill
 };
 
+// A series never goes down. When a row that is counted was corrected, a count that would go down keeps its value, and
+// the difference is its debt: later increments work that off before they show. The debt of a series is a PhaseTotals.
+
+/// Adds an invocation to a series.
+void add_to_series(PhaseTotals& series, PhaseTotals& debt, const Invocation& row);
+/// Subtracts an invocation that the series counts.
+void subtract_from_series(PhaseTotals& debt, const Invocation& row);
+
 /// Counts invocations and anomalies. The counts of one skill are SkillTotals (snapshot.hpp). Not thread-safe.
 class Totals {
   public:
@@ -45,8 +53,12 @@ class Totals {
     void add_unrecorded_anomaly(std::string_view skill_name, AnomalyType type);
 
     /// Restores earlier counts. Must be called before anything of this skill and phase is counted.
-    void restore(std::string_view skill_name, PhaseTotals phase);
+    void restore(std::string_view skill_name, PhaseTotals phase, PhaseTotals debt = {});
     void restore(std::string_view skill_name, AnomalyType type, std::int64_t count);
+
+    /// Raises each series that is lower than in `published`, which was read from the same database; the difference is
+    /// debt. Series that no longer exist stay away: their skill was forgotten.
+    void keep_at_least(const TotalsTable& published);
 
     /// All totals, in order of first appearance of the skills. The same object as before if nothing changed.
     [[nodiscard]] TotalsTablePtr table();
@@ -56,6 +68,7 @@ class Totals {
         const SkillTotals* skill = nullptr;
         const std::vector<bool>* phases =
             nullptr;  ///< changed flags by index into skill->phases; missing ones are false
+        const std::vector<PhaseTotals>* debts = nullptr;  ///< by index likewise; missing ones are 0
         bool anomalies = false;
     };
     [[nodiscard]] std::vector<Change> unwritten() const;
@@ -68,6 +81,7 @@ class Totals {
         bool unwritten = false;    // listed in unwritten_
         std::vector<bool> phases;  // unwritten flags by index; missing ones are false
         bool anomalies = false;
+        std::vector<PhaseTotals> debts;  // by index; missing ones are 0
     };
     struct NameHash {
         using is_transparent = void;
@@ -79,6 +93,7 @@ class Totals {
     /// The totals to modify, copied first if they are shared (copy-on-write).
     [[nodiscard]] SkillTotals& mutable_totals(std::uint32_t index);
     [[nodiscard]] Entry& mark_unwritten(std::uint32_t index);
+    void mark_phase_unwritten(std::uint32_t index, std::size_t phase);
 
     SeriesLimits limits_;
     std::vector<Entry> entries_;

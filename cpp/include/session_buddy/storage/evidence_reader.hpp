@@ -4,7 +4,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -25,27 +24,27 @@ struct RecordedInvocation {
     std::optional<Evidence> evidence{};
 };
 
-/// For one thread. Opens the database read-only: nothing is created, migrated or recovered. Every call may throw
+/// Opens the database read-only for each call: nothing is created, migrated or recovered. Every call may throw
 /// StorageError.
 class EvidenceReader {
   public:
     static constexpr std::size_t kMaxInvocations = 1000;
 
-    EvidenceReader(const std::string& path, std::chrono::milliseconds busy_timeout);
-    ~EvidenceReader();
-    EvidenceReader(const EvidenceReader&) = delete;
-    EvidenceReader& operator=(const EvidenceReader&) = delete;
+    EvidenceReader(std::string path, std::chrono::milliseconds busy_timeout);
 
-    [[nodiscard]] std::optional<RecordedInvocation> find(std::int64_t id);
+    [[nodiscard]] std::optional<RecordedInvocation> find(std::int64_t id) const;
     /// The rows stored last, the newest one first: at most `count`, and at most kMaxInvocations. `skill_name`: empty
     /// for all skills.
-    [[nodiscard]] std::vector<RecordedInvocation> last(std::size_t count, std::string_view skill_name = {});
+    [[nodiscard]] std::vector<RecordedInvocation> last(std::size_t count, std::string_view skill_name = {}) const;
     /// The invocations that are open, the latest start first, limited likewise.
-    [[nodiscard]] std::vector<RecordedInvocation> open(std::size_t count, std::string_view skill_name = {});
+    [[nodiscard]] std::vector<RecordedInvocation> open(std::size_t count, std::string_view skill_name = {}) const;
 
   private:
-    struct Impl;
-    std::unique_ptr<Impl> impl_;
+    template <typename Query>
+    [[nodiscard]] std::vector<RecordedInvocation> read(const Query& query) const;
+
+    std::string path_;
+    std::chrono::milliseconds busy_timeout_;
 };
 
 }  // namespace session_buddy::storage

@@ -109,6 +109,7 @@ class TotalsTracker {
     std::optional<TotalsPosition> stored_;  // last known position in the database
     std::optional<std::int64_t> changes_;
     bool loaded_ = false;
+    bool reloaded_ = false;  // since table_ was published
     bool replaces_ = false;  // the totals in the database are invalid
     bool more_ = false;
     bool read_only_ = false;
