@@ -27,6 +27,12 @@ class InvocationInserter {
         std::span<const InvocationRecord* const> records,
         std::chrono::steady_clock::time_point until = std::chrono::steady_clock::time_point::max());
 
+    /// The record as it may be stored, with its error type and workflow path limited: for a row that is changed.
+    [[nodiscard]] InvocationRecord bounded(const InvocationRecord& record) {
+        values_.forget();
+        return values_.bounded(record).value_or(record);
+    }
+
   private:
     std::int64_t insert_bounded(const InvocationRecord& record);
 

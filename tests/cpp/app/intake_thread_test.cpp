@@ -408,7 +408,8 @@ TEST_F(IntakeTest, events_count_from_their_arrival_and_open_ones_expire) {
         std::this_thread::yield();
     }
     EXPECT_THAT(test::query(path, "SELECT invoked_at, completed, duration_seconds, error_type FROM skill_invocation"),
-                ElementsAre("2026-02-10T12:00:00.000Z|1|5.0|NULL", "2026-02-10T12:00:00.000Z|0|NULL|tool_error"));
+                ElementsAre("2026-02-10T12:00:00.000Z|1|5.0|NULL", "2026-02-10T12:00:00.000Z|1|NULL|NULL"));
+    EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM session_buddy_unknown"), "1");
 }
 
 }  // namespace

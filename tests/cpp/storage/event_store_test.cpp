@@ -51,6 +51,12 @@ class Events : public testing::Test {
                            "SELECT skill_name, invoked_at, completed, duration_seconds, error_type"
                            " FROM skill_invocation ORDER BY invoked_at, id");
     }
+    std::string first_or_none(const std::string& query) const {
+        const auto found = test::query(path, query);
+        return found.empty() ? "(none)" : found.front();
+    }
+    std::string marks() const { return first_or_none("SELECT * FROM session_buddy_mark"); }
+    std::string unknown() const { return first_or_none("SELECT * FROM session_buddy_unknown"); }
     std::string open_invocations() const {
         return test::query_one(path, "SELECT count(*) FROM session_buddy_open_use");
     }
@@ -131,14 +137,23 @@ TEST_F(Events, a_clock_that_was_set_back_gives_no_negative_duration) {
     EXPECT_THAT(rows(), ElementsAre("a|2026-02-10T12:00:10.000Z|1|0.0|NULL"));
 }
 
-TEST_F(Events, an_invocation_that_never_finished_expires_as_an_error) {
+TEST_F(Events, an_invocation_that_never_finished_expires_with_an_unknown_outcome) {
     ingest(event(Kind::started, "t1", "12:00:00"));
     ingest(event(Kind::started, "t2", "12:30:00"));
     EXPECT_EQ(store.expire(at_time("12:30:00")), 1U);
     EXPECT_EQ(store.expire(at_time("12:30:00")), 0U);
-    EXPECT_THAT(rows(), ElementsAre("a|2026-02-10T12:00:00.000Z|0|NULL|tool_error"));
-    EXPECT_FALSE(ingest(event(Kind::finished, "t1", "13:00:00")).is_new) << "too late: it is a row already";
-    EXPECT_EQ(rows().size(), 1U);
+    EXPECT_THAT(rows(), ElementsAre("a|2026-02-10T12:00:00.000Z|1|NULL|NULL"));
+    EXPECT_EQ(marks(), "1|1") << "the row and its mark";
+    EXPECT_EQ(unknown(), "a|1");
+
+    const auto late = ingest(event(Kind::finished, "t1", "13:00:00", "a", false));
+    EXPECT_FALSE(late.is_new);
+    ASSERT_TRUE(late.correction);
+    EXPECT_EQ(late.correction->before.outcome, Outcome::unknown);
+    EXPECT_EQ(late.correction->after.outcome, Outcome::failed);
+    EXPECT_THAT(rows(), ElementsAre("a|2026-02-10T12:00:00.000Z|0|3600.0|NULL"));
+    EXPECT_EQ(marks(), "1|2") << "the duration may include a wait";
+    EXPECT_EQ(unknown(), "(none)");
 }
 
 TEST_F(Events, the_end_of_a_session_ends_only_its_open_invocations) {
@@ -151,7 +166,8 @@ TEST_F(Events, the_end_of_a_session_ends_only_its_open_invocations) {
     end.at = at_time("12:01:00");
     end.record.session_id = "s1";
     EXPECT_EQ(ingest(end).id, 0);
-    EXPECT_THAT(rows(), ElementsAre("a|2026-02-10T12:00:00.000Z|0|NULL|tool_error"));
+    EXPECT_THAT(rows(), ElementsAre("a|2026-02-10T12:00:00.000Z|1|NULL|NULL"));
+    EXPECT_EQ(marks(), "1|1");
     EXPECT_EQ(open_invocations(), "1");
 }
 

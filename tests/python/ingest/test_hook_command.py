@@ -118,8 +118,16 @@ def test_a_failure_has_a_class_and_no_text(db_path: Path, error: str, fields: di
 
 def test_a_typed_command_is_a_row_each_time(db_path: Path) -> None:
     hook(typed("review"), db_path)
+    with sqlite3.connect(db_path) as database:
+        database.execute("UPDATE session_buddy_command SET at_us = at_us - 5 * 1000000")
     hook(typed("review"), db_path)
     assert rows(db_path) == [("review", 1, None), ("review", 1, None)]
+
+
+def test_a_typed_command_that_a_hook_reports_twice_is_one_row(db_path: Path) -> None:
+    hook(typed("review"), db_path)
+    hook(typed("review"), db_path)
+    assert rows(db_path) == [("review", 1, None)]
 
 
 def test_an_event_that_is_delivered_twice_is_one_row(db_path: Path) -> None:
@@ -134,7 +142,9 @@ def test_the_end_of_a_session_ends_what_never_ended_in_it(db_path: Path) -> None
     hook(pre("t1"), db_path)
     hook(pre("t2", session_id="session-2"), db_path)
     hook(session_end(), db_path)
-    assert rows(db_path) == [("Read", 0, "tool_error")]
+    assert rows(db_path) == [("Read", 1, None)]
+    with sqlite3.connect(db_path) as database:
+        assert database.execute("SELECT invocation_id, marks FROM session_buddy_mark").fetchall() == [(1, 1)]
     assert open_uses(db_path) == 1
 
 
@@ -143,7 +153,7 @@ def test_what_began_long_ago_in_another_session_times_out_at_the_end_of_one(db_p
     with sqlite3.connect(db_path) as database:
         database.execute("UPDATE session_buddy_open_use SET started_us = started_us - 3700 * 1000000")
     hook(session_end(), db_path)
-    assert rows(db_path, "session_id, completed, error_type") == [("gone", 0, "tool_error")]
+    assert rows(db_path, "session_id, completed, error_type") == [("gone", 1, None)]
 
 
 @pytest.mark.parametrize("name", ["Stop", "SessionStart", "SubagentStop", "SomethingNew"])

@@ -98,10 +98,14 @@ async def test_a_hook_event_of_a_locked_database_is_spooled_and_drained_by_the_s
     await asyncio.to_thread(wait_until, lambda: not list(Path(f"{db_path}-spool").iterdir()), "its file is removed")
 
 
-async def test_a_use_that_never_ends_fails_after_hook_timeout(server: RealTimeMetricsServer, db_path: Path) -> None:
+async def test_a_use_that_never_ends_is_unknown_after_hook_timeout(
+    server: RealTimeMetricsServer, db_path: Path
+) -> None:
     assert await sent(server, HOOKS, pre("t1")) == (202, None)
     execute(db_path, "UPDATE session_buddy_open_use SET started_us = started_us - 3700 * 1000000")
-    await asyncio.to_thread(wait_until, lambda: rows(db_path) == [("Read", 0, "tool_error")], "it has failed")
+    await asyncio.to_thread(wait_until, lambda: rows(db_path) == [("Read", 1, None)], "it is stored")
+    with sqlite3.connect(db_path) as database:
+        assert database.execute("SELECT invocation_id, marks FROM session_buddy_mark").fetchall() == [(1, 1)]
 
 
 async def test_a_subscriber_is_notified_of_a_hook_event(server_factory: ServerFactory) -> None:

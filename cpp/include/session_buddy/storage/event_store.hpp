@@ -22,6 +22,10 @@ namespace session_buddy::storage {
 /// Maximum difference between the times that two sources report for one slash command, for which they share no id.
 inline constexpr std::chrono::seconds kCommandTolerance{10};
 
+/// Maximum difference between two reports of the same hook that are about one command: it may be set up twice, and no
+/// user types a command twice in this time.
+inline constexpr std::chrono::seconds kRepeatedCommandTolerance{1};
+
 /// How long a batch may hold the write lock before other programs can write.
 inline constexpr std::chrono::milliseconds kMaxWriteLock{50};
 /// Pause between two batches. SQLite does not queue writers: one that waits for the lock polls it, at first every 25 ms
@@ -130,7 +134,11 @@ class EventStore {
     /// Stores as many of the first events as it can while holding the write lock for `max_lock`, at least one, and
     /// commits them. Returns their results; pass the remaining events to the next call. Throws as ingest() does.
     std::vector<Result> ingest_some(std::span<const SkillEvent> events, Source source,
-                                    std::chrono::steady_clock::duration max_lock = kMaxWriteLock);
+                                    std::chrono::steady_clock::duration max_lock, const IngestOptions& options);
+    std::vector<Result> ingest_some(std::span<const SkillEvent> events, Source source,
+                                    std::chrono::steady_clock::duration max_lock = kMaxWriteLock) {
+        return ingest_some(events, source, max_lock, {});
+    }
 
     /// Applies to later commits.
     void set_durability(Durability durability);
