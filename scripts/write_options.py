@@ -32,6 +32,7 @@ _MORE = {
     "anomaly_threshold": "../explanation/anomaly-detection.md#choosing-the-threshold",
     "auth_token_file": "../api/WEBSOCKET_API.md#authentication",
     "behind_proxy": "../api/WEBSOCKET_API.md#behind-nginx",
+    "builtin_commands": "ingestion.md#what-becomes-a-row",
     "compression": "../api/WEBSOCKET_API.md#compressed-messages",
     "db_path": "#location-of-the-database",
     "hook_timeout": "ingestion.md#what-becomes-a-row",

@@ -156,6 +156,7 @@ def import_transcripts(
     busy_timeout: float,
     progress: Callable[[int, int], bool] | None = None,
     tools: str = "",
+    builtin_commands: bool = False,
 ) -> dict[str, object]: ...
 def watch_transcripts(
     paths: list[Path],
@@ -166,6 +167,7 @@ def watch_transcripts(
     progress: Callable[[int, int], object] | None = None,
     once: bool = False,
     tools: str = "",
+    builtin_commands: bool = False,
 ) -> None: ...
 def load_transcripts(
     paths: list[Path], *, progress: Callable[[int, int], bool] | None = None

@@ -113,7 +113,7 @@ constexpr std::array kTable{
         "Ingestion", builtin_commands, kFlag,
         "Record slash commands that Claude Code itself provides, such as /clear and /context, in addition to skills"),
     OPTION("Ingestion", hook_timeout, between(60, 86'400),
-           "Timeout after which a tool use that started but never finished is recorded as failed"),
+           "Timeout after which a tool use that started but never finished is recorded with an unknown outcome"),
     OPTION("Ingestion", max_body_bytes, between(1024, 67'108'864),
            "Maximum size of an ingestion request body, in bytes"),
     OPTION("Ingestion", max_intake_bytes, between(1024, 1'073'741'824),

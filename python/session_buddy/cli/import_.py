@@ -39,8 +39,13 @@ def run(args: argparse.Namespace) -> int:
     try:
         db_path = _native.resolve_db_path(args.db_path)
         with stop_on_interrupt() as stopped, progress_bar("Reading", stopped) as progress:
+            settings = _native.configured_settings()
             summary = import_transcripts(
-                paths, db_path, progress=progress, tools=str(_native.configured_settings()["tools"])
+                paths,
+                db_path,
+                progress=progress,
+                tools=str(settings["tools"]),
+                builtin_commands=bool(settings["builtin_commands"]),
             )
     except (_native.StorageError, ValueError, OSError) as error:
         return fail("import", error)

@@ -72,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
                 progress=progress,
                 once=args.once,
                 tools=str(_native.configured_settings()["tools"]),
+                builtin_commands=bool(_native.configured_settings()["builtin_commands"]),
             )
     except (_native.StorageError, ValueError, OSError) as error:
         return fail("watch", error)

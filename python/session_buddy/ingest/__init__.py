@@ -116,15 +116,21 @@ def import_transcripts(
     busy_timeout: float = 5.0,
     progress: Progress | None = None,
     tools: str = "",
+    builtin_commands: bool = False,
 ) -> ImportSummary:
     """Store all invocations of the transcripts that are not stored yet.
 
     ``paths`` are files or folders; folders are searched recursively for ``*.jsonl``. The database is created if
-    missing. ``busy_timeout``: seconds to wait for a locked database. ``tools``: additional developer tools, in the
-    format of the option of that name. Unreadable paths are listed in ``problems``. Raises ``StorageError``.
+    missing. ``busy_timeout``: seconds to wait for a locked database. ``tools`` and ``builtin_commands`` are the options
+    of these names. Unreadable paths are listed in ``problems``. Raises ``StorageError``.
     """
     summary = _native.import_transcripts(
-        [Path(path) for path in paths], os.fspath(db_path), busy_timeout=busy_timeout, progress=progress, tools=tools
+        [Path(path) for path in paths],
+        os.fspath(db_path),
+        busy_timeout=busy_timeout,
+        progress=progress,
+        tools=tools,
+        builtin_commands=builtin_commands,
     )
     return cast("ImportSummary", summary)
 
@@ -138,14 +144,16 @@ def watch_transcripts(
     progress: Callable[[int, int], object] | None = None,
     once: bool = False,
     tools: str = "",
+    builtin_commands: bool = False,
 ) -> None:
     """Follow transcripts as they grow and store what hooks missed, until ``go_on`` returns False.
 
-    ``paths`` and ``tools`` are those of ``import_transcripts``; new files and folders are detected. The read offset of
-    each file is stored in the database, so that the next watch resumes there, also after a crash. ``go_on`` is polled
-    several times a second. ``progress`` is called with the bytes read and the total bytes while catching up. With
-    ``once``, the function returns once it has caught up. Exceptions of the callbacks end it. Raises ``StorageError`` if
-    the database cannot be used at the start; a locked database, or a later failure, is retried.
+    ``paths``, ``tools`` and ``builtin_commands`` are those of ``import_transcripts``; new files and folders are
+    detected. The read offset of each file is stored in the database, so that the next watch resumes there, also after
+    a crash. ``go_on`` is polled several times a second. ``progress`` is called with the bytes read and the total bytes
+    while catching up. With ``once``, the function returns once it has caught up. Exceptions of the callbacks end it.
+    Raises ``StorageError`` if the database cannot be used at the start; a locked database, or a later failure, is
+    retried.
     """
     _native.watch_transcripts(
         [Path(path) for path in paths],
@@ -155,6 +163,7 @@ def watch_transcripts(
         progress=progress,
         once=once,
         tools=tools,
+        builtin_commands=builtin_commands,
     )
 
 

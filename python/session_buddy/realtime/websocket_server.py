@@ -87,8 +87,10 @@ class RealTimeMetricsServer:
             totals and hourly rollups are kept.
         tools: Additional developer tools to recognize in shell commands, as comma-separated command=skill pairs, such
             as just test=just-test.
-        hook_timeout: Timeout after which a tool use that started but never finished is recorded as failed, 60 to 86400
-            seconds.
+        builtin_commands: Record slash commands that Claude Code itself provides, such as /clear and /context, in
+            addition to skills.
+        hook_timeout: Timeout after which a tool use that started but never finished is recorded with an unknown
+            outcome, 60 to 86400 seconds.
         max_body_bytes: Maximum size of an ingestion request body, in bytes, 1024 to 67108864.
         max_intake_bytes: Maximum bytes of ingestion requests in flight (received, not yet committed), 1024 to
             1073741824; further requests are rejected with 429.
@@ -186,6 +188,7 @@ class RealTimeMetricsServer:
         replace_triggers: bool = False,
         retention: float = 0.0,
         tools: str = "",
+        builtin_commands: bool = False,
         hook_timeout: float = 3600.0,
         max_body_bytes: int = 8388608,
         max_intake_bytes: int = 33554432,

@@ -1,4 +1,4 @@
-// An event of an agent together with what follows from it alone.
+// An event of an agent together with what follows from it.
 #pragma once
 
 #include <optional>

@@ -18,7 +18,7 @@ inline constexpr std::string_view kToolError = "tool_error";  ///< anything else
 [[nodiscard]] std::string_view classify_tool_error(std::string_view text, bool is_interrupt);
 
 /// Whether `text` is the result of a call that was refused before it ran: kRejected, or kToolError for invalid input
-/// and the like. Empty if it is the output of a tool, or cannot be told from it.
+/// and the like. Empty if it is the output of a tool, or says nothing about it.
 [[nodiscard]] std::string_view refusal_class(std::string_view text);
 
 }  // namespace session_buddy::ingest
