@@ -75,7 +75,7 @@ constexpr auto kTox = std::to_array<VerdictLine>({
 });
 constexpr auto kNox = std::to_array<VerdictLine>({
     {failed, "nox > Session * failed*"},
-    {failed, "nox > \\* *: failed*"},
+    {failed, R"(nox > \* *: failed*)"},
     {failed, "nox > Command * failed with exit code *"},
     {failed, "nox > Sessions not found: *"},
     {passed_if_last, "nox > Session * was successful*"},
@@ -216,12 +216,12 @@ constexpr auto kPlaywright = std::to_array<VerdictLine>({
     {passed_if_all, "# passed (*)"},
 });
 constexpr auto kNodeTest = std::to_array<VerdictLine>({
-    {failed, "\\# fail #"},
-    {failed, "\\# cancelled #"},
+    {failed, R"(\# fail #)"},
+    {failed, R"(\# cancelled #)"},
     {failed, "\xE2\x84\xB9 fail #"},  // ℹ
     {failed, "\xE2\x84\xB9 cancelled #"},
     {failed_if_named, "\xE2\x9C\x96 failing tests:"},
-    {passed_if_last, "\\# fail 0"},
+    {passed_if_last, R"(\# fail 0)"},
     {passed_if_last, "\xE2\x84\xB9 fail 0"},
 });
 constexpr auto kAva = std::to_array<VerdictLine>({
@@ -233,9 +233,9 @@ constexpr auto kAva = std::to_array<VerdictLine>({
     {passed_if_all, "# test* passed"},
 });
 constexpr auto kTap = std::to_array<VerdictLine>({
-    {failed, "\\# { total: #, pass: ~, fail: #*"},
-    {failed, "\\# failed # of # test*"},
-    {passed_if_last, "\\# { total: #, pass: &* }"},
+    {failed, R"(\# { total: #, pass: ~, fail: #*)"},
+    {failed, R"(\# failed # of # test*)"},
+    {passed_if_last, R"(\# { total: #, pass: &* })"},
 });
 constexpr auto kDenoTest = std::to_array<VerdictLine>({
     {failed, "FAILED | ~ passed * | # failed *"},
@@ -341,7 +341,7 @@ constexpr auto kNpmAudit = std::to_array<VerdictLine>({
     {passed_if_named, "found 0 vulnerabilities"},
 });
 constexpr auto kTaskRunner = std::to_array<VerdictLine>({
-    {failed, "Failed: @\\#@"},
+    {failed, R"(Failed: @\#@)"},
     {failed, "ERROR run failed: *"},
     {failed, "NX Running target * failed*"},
     {failed, "NX Ran target* failed*"},
@@ -453,10 +453,10 @@ constexpr auto kMix = std::to_array<VerdictLine>({
     {failed, "# propert*, # failure*"},
     {failed, "# test*, # invalid*"},
     {failed, "Compilation error in file *"},
-    {failed, "\\*\\* (Mix) *"},
-    {failed, "\\*\\* (CompileError) *"},
-    {failed, "\\*\\* (SyntaxError) *"},
-    {failed, "\\*\\* (TokenMissingError) *"},
+    {failed, R"(\*\* (Mix) *)"},
+    {failed, R"(\*\* (CompileError) *)"},
+    {failed, R"(\*\* (SyntaxError) *)"},
+    {failed, R"(\*\* (TokenMissingError) *)"},
     {failed, "Coverage test failed, threshold not met:"},
     {failed, "There are no tests to run"},
     {passed, "# test*, 0 failures*"},
@@ -465,10 +465,10 @@ constexpr auto kMix = std::to_array<VerdictLine>({
 });
 constexpr auto kMixBuild = std::to_array<VerdictLine>({
     {failed, "Compilation error in file *"},
-    {failed, "\\*\\* (Mix) *"},
-    {failed, "\\*\\* (CompileError) *"},
-    {failed, "\\*\\* (SyntaxError) *"},
-    {failed, "\\*\\* (TokenMissingError) *"},
+    {failed, R"(\*\* (Mix) *)"},
+    {failed, R"(\*\* (CompileError) *)"},
+    {failed, R"(\*\* (SyntaxError) *)"},
+    {failed, R"(\*\* (TokenMissingError) *)"},
     {failed_if_named, "Compilation failed *"},
     {passed_if_named, "Generated @ app"},
 });
@@ -484,12 +484,12 @@ constexpr auto kDialyzer = std::to_array<VerdictLine>({
 // ---- C, C++ and build systems
 
 constexpr auto kMake = std::to_array<VerdictLine>({
-    {failed, "make: \\*\\*\\* *"},
-    {failed, "make[~]: \\*\\*\\* *"},
-    {failed, "gmake: \\*\\*\\* *"},
-    {failed, "gmake[~]: \\*\\*\\* *"},
-    {failed, "mingw32-make: \\*\\*\\* *"},
-    {failed, "mingw32-make[~]: \\*\\*\\* *"},
+    {failed, R"(make: \*\*\* *)"},
+    {failed, R"(make[~]: \*\*\* *)"},
+    {failed, R"(gmake: \*\*\* *)"},
+    {failed, R"(gmake[~]: \*\*\* *)"},
+    {failed, R"(mingw32-make: \*\*\* *)"},
+    {failed, R"(mingw32-make[~]: \*\*\* *)"},
     {passed_if_named, "make: '*' is up to date."},
     {passed_if_named, "make: Nothing to be done for '*'."},
 });
@@ -588,8 +588,8 @@ constexpr auto kDotnetBuild = std::to_array<VerdictLine>({
 constexpr auto kRspec = std::to_array<VerdictLine>({
     {failed, "~ example*, # failure*"},
     {failed, "~ example*, ~ failures, # error* occurred outside of examples"},
-    {failed, "rspec @:# \\# *"},
-    {failed, "rspec @[#:*] \\# *"},
+    {failed, R"(rspec @:# \# *)"},
+    {failed, R"(rspec @[#:*] \# *)"},
     {passed, "~ example*, 0 failures"},
     {passed, "~ example*, 0 failures, # pending"},
 });
@@ -639,8 +639,8 @@ constexpr auto kSwiftBuild = std::to_array<VerdictLine>({
     {passed, "Build complete! *"},
 });
 constexpr auto kXcodebuild = std::to_array<VerdictLine>({
-    {failed, "\\*\\* @ FAILED \\*\\*"},
-    {passed, "\\*\\* @ SUCCEEDED \\*\\*"},
+    {failed, R"(\*\* @ FAILED \*\*)"},
+    {passed, R"(\*\* @ SUCCEEDED \*\*)"},
 });
 constexpr auto kDartTest = std::to_array<VerdictLine>({
     {failed, "~:~ +*: Some tests failed.*"},
@@ -687,8 +687,8 @@ constexpr auto kGitPush = std::to_array<VerdictLine>({
     {failed_if_named, "error: *"},
     {passed_if_named, "Everything up-to-date"},
     {passed_if_named, "@..@ @ -> @"},
-    {passed_if_named, "\\* [new branch] @ -> @"},
-    {passed_if_named, "\\* [new tag] @ -> @"},
+    {passed_if_named, R"(\* [new branch] @ -> @)"},
+    {passed_if_named, R"(\* [new tag] @ -> @)"},
     {passed_if_named, "+ @...@ @ -> @ (forced update)"},
 });
 constexpr auto kGitMerge = std::to_array<VerdictLine>({
@@ -715,7 +715,7 @@ constexpr auto kDockerBuild = std::to_array<VerdictLine>({
     {failed_if_named, "failed to solve: *"},
     {passed_if_named, "Successfully tagged @"},
     {passed_if_named, "Successfully built @"},
-    {passed_if_named, "\\#~ naming to @ *done"},
+    {passed_if_named, R"(\#~ naming to @ *done)"},
     {passed_if_named, "=> => naming to @ *"},
 });
 constexpr auto kDockerCompose = std::to_array<VerdictLine>({

@@ -344,8 +344,7 @@ TEST(OutputVerdict, reads_through_what_is_around_a_line) {
     for (const std::string_view output : {
              "\x1b[31m\x1b[1m1 failed\x1b[0m, \x1b[32m2 passed\x1b[0m\x1b[31m in 0.02s\x1b[0m",
              "\x1b]8;;https://example.org\x1b\\1 failed\x1b]8;;\x1b\\ in 0.02s",
-             "\x1b]0;title\x07"
-             "1 failed in 0.02s",
+             "\x1b]0;title\a1 failed in 0.02s",
              "collecting 10%\rcollecting 100%\r1 failed in 0.02s\r\n",
              "2026-01-02T03:04:05.678Z 1 failed in 0.02s",
              "2026-01-02 03:04:05,678 1 failed in 0.02s",

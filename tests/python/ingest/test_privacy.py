@@ -29,6 +29,26 @@ EVENTS: list[dict[str, Any]] = [
     post("t4", "Bash", tool_input={"command": SECRET}),
     post("t7", "Skill", tool_input={"skill": f"/commit -m '{SECRET}'"}),
     post("t8", "Task", tool_input={"subagent_type": f"Explore {SECRET}"}),
+    # Commands that hide the status of the tool, so that its output is looked at.
+    pre("t10", "Bash", tool_input={"command": f"pytest {SECRET} | tail -5"}),
+    post(
+        "t10",
+        "Bash",
+        tool_input={"command": f"pytest {SECRET} | tail -5"},
+        tool_response={
+            "stdout": f"{SECRET}\nFAILED {SECRET}.py::{SECRET} - {SECRET}\n1 failed in 0.1s\n",
+            "stderr": SECRET,
+        },
+    ),
+    post(
+        "t11",
+        "Bash",
+        tool_input={"command": f"npm test -- {SECRET} || true"},
+        tool_response={"stdout": f"FAIL src/{SECRET}.test.ts > {SECRET}\n{SECRET}: command not found\n", "stderr": ""},
+    ),
+    failure(
+        "t12", f"Exit code 1\n{SECRET}\n1 failed in 0.1s", tool_input={"command": f"ruff check {SECRET} && pytest"}
+    ),
     typed("review", command_args=SECRET),
     typed(f"/review {SECRET}"),
     event("UserPromptSubmit", prompt=SECRET),
