@@ -93,13 +93,19 @@ void MetricsEngine::add(const Invocation& invocation, TimePoint now) {
     const TimePoint at = std::min(invocation.invoked_at, now);
     const std::uint32_t index = index_of(invocation.skill_name);
     Skill& skill = skills_[index];
-    if (skill.window.add(at, invocation.completed, invocation.duration_seconds, now)) {
+    if (skill.window.add(at,
+                         {.completed = invocation.completed,
+                          .duration_seconds = invocation.duration_seconds,
+                          .outcome_is_unknown = invocation.outcome_is_unknown,
+                          .duration_is_bound = invocation.duration_is_bound},
+                         now)) {
         expiries_.schedule(index, skill.window.next_expiry());
     }
     skill.newest = std::max(skill.newest.value_or(at), at);
     if (skill.name != invocation.skill_name) {
         ++skill.lifetime.total_invocations;  // of the rows summed here, since the start
         skill.lifetime.completed_invocations += invocation.completed ? 1 : 0;
+        skill.lifetime.unknown_invocations += invocation.outcome_is_unknown ? 1 : 0;
         skill.lifetime.last_invocation_at = std::max(skill.lifetime.last_invocation_at.value_or(at), at);
     }
     skill.confirmed.reset();  // the insert trigger has changed the cached row
@@ -140,7 +146,17 @@ SkillTable::Entry MetricsEngine::make_entry(const Skill& skill) const {
     // Triggers of other programs store the time of the last inserted row, which may not be the latest.
     metrics.lifetime.last_invocation_at = std::max(skill.lifetime.last_invocation_at, skill.newest);
     if (sums.count > 0) {
-        metrics.window = {sums.count, sums.completed, sums.mean_duration_seconds(), *skill.window.newest(), sums.timed};
+        metrics.window = {.invocation_count = sums.count,
+                          .completed_count = sums.completed,
+                          .avg_duration_seconds = sums.mean_duration_seconds(),
+                          .last_invocation_at = *skill.window.newest(),
+                          .timed_count = sums.timed(),
+                          .unknown_count = sums.unknown,
+                          .measured_count = sums.measured.count};
+        if (const auto quantiles = skill.window.duration_quantiles()) {
+            metrics.window.p50_duration_seconds = quantiles->p50;
+            metrics.window.p95_duration_seconds = quantiles->p95;
+        }
     }
     return std::make_shared<const SkillMetrics>(std::move(metrics));
 }
@@ -194,8 +210,11 @@ RecentMetrics MetricsEngine::recent(const Skill& skill) {
     const WindowSums& hour = skill.window.sums(SkillWindow::hour);
     const WindowSums& day = skill.window.sums(SkillWindow::day);
     const std::optional<TimePoint> newest = skill.window.newest();
-    return {hour.count, day.count, day.completed,
-            newest ? newest : std::max(skill.lifetime.last_invocation_at, skill.newest)};
+    return {.count_1h = hour.count,
+            .count_24h = day.count,
+            .completed_24h = day.completed,
+            .last_invocation_at = newest ? newest : std::max(skill.lifetime.last_invocation_at, skill.newest),
+            .unknown_24h = day.unknown};
 }
 
 std::optional<RecentMetrics> MetricsEngine::recent_metrics(std::string_view skill_name) const {

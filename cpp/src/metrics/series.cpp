@@ -2,27 +2,10 @@
 #include "session_buddy/metrics/series.hpp"
 
 #include <algorithm>
-#include <utility>
+
+#include "session_buddy/metrics/quantile.hpp"
 
 namespace session_buddy::metrics {
-namespace {
-
-/// `values` must not be empty; it is reordered.
-double percentile(std::vector<double>& values, double fraction) {
-    const double rank = fraction * static_cast<double>(values.size() - 1);
-    const auto below = static_cast<std::size_t>(rank);
-    const auto at_rank = values.begin() + static_cast<std::ptrdiff_t>(below);
-    std::nth_element(values.begin(), at_rank, values.end());
-    const double lower = *at_rank;
-    if (below + 1 == values.size()) {
-        return lower;
-    }
-    const double upper = *std::min_element(at_rank + 1, values.end());
-    return lower + (rank - static_cast<double>(below)) * (upper - lower);
-}
-
-}  // namespace
-
 SeriesBuilder::SeriesBuilder(TimePoint from, std::chrono::seconds step, std::size_t points)
     : from_(from), step_(step), steps_(points) {}
 
@@ -34,22 +17,24 @@ SeriesBuilder::Step* SeriesBuilder::step_at(TimePoint at) {
     return index < steps_.size() ? &steps_[index] : nullptr;
 }
 
-bool SeriesBuilder::add(TimePoint at, bool completed, std::optional<double> duration) {
+bool SeriesBuilder::add(TimePoint at, const SeriesSample& sample) {
     Step* const step = step_at(at);
     if (step == nullptr) {
         return true;
     }
-    if (completed && duration) {
+    if (sample.completed && sample.duration) {
         if (durations_ == kMaxDurations) {
             return false;
         }
         ++durations_;
-        ++step->timed;
-        step->seconds += *duration;
-        step->durations.push_back(*duration);
+        Durations& durations = sample.duration_is_bound ? step->bounds : step->measured;
+        ++durations.count;
+        durations.seconds += *sample.duration;
+        durations.values.push_back(*sample.duration);
     }
     ++step->invocations;
-    step->completed += completed ? 1 : 0;
+    step->completed += sample.completed ? 1 : 0;
+    step->unknown += sample.outcome_is_unknown ? 1 : 0;
     return true;
 }
 
@@ -60,26 +45,30 @@ void SeriesBuilder::add_hour(TimePoint hour, const HourSums& sums) {
     }
     step->invocations += sums.invocation_count;
     step->completed += sums.completed_count;
+    step->unknown += std::min(sums.unknown_count, sums.completed_count);
     if (sums.avg_duration) {
-        step->timed += sums.completed_count;
-        step->seconds += *sums.avg_duration * static_cast<double>(sums.completed_count);
+        const std::int64_t measured = sums.completed_count - sums.bound_count;
+        Durations& durations = measured > 0 ? step->measured : step->bounds;
+        const std::int64_t count = measured > 0 ? measured : sums.completed_count;
+        durations.count += count;
+        durations.seconds += *sums.avg_duration * static_cast<double>(count);
     }
     step->summed = true;
 }
 
 std::vector<SeriesPoint> SeriesBuilder::finish() {
-    constexpr double kMedian = 0.5;
-    constexpr double kHigh = 0.95;
     std::vector<SeriesPoint> points;
     points.reserve(steps_.size());
     for (Step& step : steps_) {
-        SeriesPoint point{.invocation_count = step.invocations, .completed_count = step.completed};
-        if (step.timed > 0) {
-            point.avg_duration = step.seconds / static_cast<double>(step.timed);
+        SeriesPoint point{
+            .invocation_count = step.invocations, .completed_count = step.completed, .unknown_count = step.unknown};
+        Durations& durations = step.measured.count > 0 ? step.measured : step.bounds;
+        if (durations.count > 0) {
+            point.avg_duration = durations.seconds / static_cast<double>(durations.count);
         }
-        if (!step.summed && !step.durations.empty()) {
-            point.p50_duration = percentile(step.durations, kMedian);
-            point.p95_duration = percentile(step.durations, kHigh);
+        if (!step.summed && !durations.values.empty()) {
+            point.p50_duration = quantile(durations.values, kMedian);
+            point.p95_duration = quantile(durations.values, kHighQuantile);
         }
         points.push_back(point);
     }

@@ -50,6 +50,7 @@ void SessionActivity::add(const Invocation& invocation, std::uint32_t skill, Tim
     state.last = is_new ? at : std::max(state.last, at);
     ++state.invocations;
     state.completed += invocation.completed ? 1 : 0;
+    state.unknown += invocation.outcome_is_unknown ? 1 : 0;
     const auto known = std::ranges::lower_bound(state.skills, skill);
     if (known == state.skills.end() || *known != skill) {
         state.skills.insert(known, skill);
@@ -95,8 +96,13 @@ std::vector<SessionMetrics> SessionActivity::active() const {
     result.reserve(active_.size());
     for (const Sessions::value_type* entry : active_) {
         const auto& [id, state] = *entry;
-        result.push_back({id, state.first, state.last, state.invocations, state.completed,
-                          static_cast<std::int64_t>(state.skills.size())});
+        result.push_back({.session_id = id,
+                          .first_activity_at = state.first,
+                          .last_activity_at = state.last,
+                          .invocations = state.invocations,
+                          .completed = state.completed,
+                          .distinct_skills = static_cast<std::int64_t>(state.skills.size()),
+                          .unknown = state.unknown});
     }
     std::sort(result.begin(), result.end(), [](const SessionMetrics& a, const SessionMetrics& b) {
         return std::tie(b.last_activity_at, a.session_id) < std::tie(a.last_activity_at, b.session_id);

@@ -21,7 +21,10 @@ std::vector<Expected> top_by_sql(SQLite::Database& database, TimePoint now, std:
                                  int limit) {
     SQLite::Statement query(database,
                             "SELECT skill, count(*) AS n, sum(completed), "
-                            "coalesce(avg(duration) FILTER (WHERE completed), 0.0), max(at) AS last "
+                            "coalesce(avg(duration) FILTER (WHERE completed AND NOT bound),"
+                            " avg(duration) FILTER (WHERE completed), 0.0), max(at) AS last, "
+                            "count(duration) FILTER (WHERE completed), sum(unknown), "
+                            "count(duration) FILTER (WHERE completed AND NOT bound) "
                             "FROM run WHERE at > :after AND read_at <= :now GROUP BY skill "
                             "ORDER BY n DESC, last DESC, skill LIMIT :limit");
     query.bind(":after", (now - window).time_since_epoch().count());
@@ -31,7 +34,8 @@ std::vector<Expected> top_by_sql(SQLite::Database& database, TimePoint now, std:
     while (query.executeStep()) {
         rows.push_back({query.getColumn(0).getString(),
                         {query.getColumn(1).getInt64(), query.getColumn(2).getInt64(), query.getColumn(3).getDouble(),
-                         TimePoint{std::chrono::microseconds{query.getColumn(4).getInt64()}}}});
+                         TimePoint{std::chrono::microseconds{query.getColumn(4).getInt64()}},
+                         query.getColumn(5).getInt64(), query.getColumn(6).getInt64(), query.getColumn(7).getInt64()}});
     }
     return rows;
 }
@@ -46,8 +50,10 @@ TEST_P(Oracle, agrees_with_the_engine_to_the_last_count) {
     const std::chrono::microseconds window = std::chrono::minutes(pick(1, 3000));
     MetricsEngine engine{{.window = window}};
     SQLite::Database database(":memory:", SQLite::OPEN_READWRITE);
-    database.exec("CREATE TABLE run (skill TEXT, at INTEGER, completed INTEGER, duration REAL, read_at INTEGER)");
-    SQLite::Statement insert(database, "INSERT INTO run VALUES (?, ?, ?, ?, ?)");
+    database.exec(
+        "CREATE TABLE run (skill TEXT, at INTEGER, completed INTEGER, duration REAL, read_at INTEGER,"
+        " unknown INTEGER, bound INTEGER)");
+    SQLite::Statement insert(database, "INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, ?)");
 
     TimePoint now = kStart;
     for (int step = 0; step < 400; ++step) {
@@ -66,6 +72,8 @@ TEST_P(Oracle, agrees_with_the_engine_to_the_last_count) {
             if (pick(0, 4) != 0) {
                 row.duration_seconds = static_cast<double>(pick(0, 90'000'000)) / 1e6;
             }
+            row.outcome_is_unknown = row.completed && pick(0, 3) == 0;
+            row.duration_is_bound = pick(0, 2) == 0;
             engine.add(row, now);
 
             insert.bind(1, row.skill_name);
@@ -77,6 +85,8 @@ TEST_P(Oracle, agrees_with_the_engine_to_the_last_count) {
                 insert.bind(4);
             }
             insert.bind(5, now.time_since_epoch().count());
+            insert.bind(6, row.outcome_is_unknown ? 1 : 0);
+            insert.bind(7, row.duration_is_bound ? 1 : 0);
             insert.exec();
             insert.reset();
         }
@@ -94,6 +104,13 @@ TEST_P(Oracle, agrees_with_the_engine_to_the_last_count) {
             ASSERT_EQ(actual.window.completed_count, expected[i].window.completed_count);
             ASSERT_EQ(actual.window.last_invocation_at, expected[i].window.last_invocation_at);
             ASSERT_NEAR(actual.window.avg_duration_seconds, expected[i].window.avg_duration_seconds, 1e-6);
+            ASSERT_EQ(actual.window.timed_count, expected[i].window.timed_count);
+            ASSERT_EQ(actual.window.unknown_count, expected[i].window.unknown_count);
+            ASSERT_EQ(actual.window.measured_count, expected[i].window.measured_count);
+            ASSERT_EQ(actual.window.p50_duration_seconds.has_value(), actual.window.timed_count > 0);
+            if (actual.window.measured_count == 1) {
+                ASSERT_EQ(actual.window.p95_duration_seconds, actual.window.p50_duration_seconds);
+            }
         }
     }
 }

@@ -81,5 +81,28 @@ TEST(Series, rejects_durations_beyond_its_limit) {
     EXPECT_TRUE(builder.add(kStart, true, std::nullopt));
 }
 
+TEST(Series, prefers_measured_durations_and_counts_unknown_outcomes) {
+    SeriesBuilder builder(kStart, hours{1}, 3);
+    EXPECT_TRUE(builder.add(kStart, {.completed = true, .duration = 500.0, .duration_is_bound = true}));
+    EXPECT_TRUE(builder.add(kStart, {.completed = true, .duration = 2.0, .outcome_is_unknown = true}));
+    EXPECT_TRUE(builder.add(kStart + hours{1}, {.completed = true, .duration = 500.0, .duration_is_bound = true}));
+    // A rollup of pruned rows: the mean is that of the three measured ones.
+    builder.add_hour(
+        kStart + hours{2},
+        {.invocation_count = 6, .completed_count = 5, .avg_duration = 3.0, .unknown_count = 1, .bound_count = 2});
+    EXPECT_TRUE(builder.add(kStart + hours{2}, {.completed = true, .duration = 7.0}));
+    EXPECT_TRUE(builder.add(kStart + hours{2}, {.completed = true, .duration = 900.0, .duration_is_bound = true}));
+    const auto points = builder.finish();
+    EXPECT_EQ(points[0].completed_count, 2);
+    EXPECT_EQ(points[0].unknown_count, 1);
+    EXPECT_DOUBLE_EQ(points[0].avg_duration.value(), 2.0);
+    EXPECT_DOUBLE_EQ(points[0].p95_duration.value(), 2.0);
+    EXPECT_DOUBLE_EQ(points[1].avg_duration.value(), 500.0);
+    EXPECT_DOUBLE_EQ(points[1].p50_duration.value(), 500.0);
+    EXPECT_EQ(points[2].unknown_count, 1);
+    EXPECT_DOUBLE_EQ(points[2].avg_duration.value(), 4.0);
+    EXPECT_FALSE(points[2].p50_duration);
+}
+
 }  // namespace
 }  // namespace session_buddy::metrics

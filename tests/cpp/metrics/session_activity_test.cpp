@@ -127,5 +127,18 @@ TEST(SessionActivity, sessions_beyond_the_limit_of_active_ones_are_summed_as_oth
     EXPECT_EQ(activity.tracked(), (TrackedNames{3, 998}));
 }
 
+TEST(SessionActivity, counts_unknown_outcomes_of_the_completed_ones) {
+    SessionActivity activity{30min, 24h, 1000, 1000};
+    Invocation unknown = of("a");
+    unknown.outcome_is_unknown = true;
+    activity.add(unknown, 0, kStart, kStart);
+    activity.add(of("a"), 0, kStart, kStart);
+    activity.add(of("a", false), 0, kStart, kStart);
+    activity.advance(kStart);
+    ASSERT_EQ(activity.active().size(), 1U);
+    EXPECT_EQ(activity.active()[0].completed, 2);
+    EXPECT_EQ(activity.active()[0].unknown, 1);
+}
+
 }  // namespace
 }  // namespace session_buddy::metrics

@@ -32,8 +32,9 @@ struct EngineOptions {
 struct RecentMetrics {
     std::int64_t count_1h = 0;
     std::int64_t count_24h = 0;
-    std::int64_t completed_24h = 0;
+    std::int64_t completed_24h = 0;  ///< those with an unknown outcome included
     std::optional<TimePoint> last_invocation_at;
+    std::int64_t unknown_24h = 0;  ///< of completed_24h
 
     bool operator==(const RecentMetrics&) const = default;
 };

@@ -11,24 +11,34 @@
 
 namespace session_buddy::metrics {
 
-/// One step. Durations are in seconds, of completed invocations with a duration; nullopt if there are none.
+/// One step. Durations are in seconds, of completed invocations with a measured duration; in a step without any, with
+/// an upper bound; nullopt if there are none.
 struct SeriesPoint {
     std::int64_t invocation_count = 0;
     std::int64_t completed_count = 0;  ///< those with an unknown outcome included
     std::int64_t unknown_count = 0;    ///< of completed_count
     std::optional<double> avg_duration{};
-    /// Percentiles by linear interpolation between the closest ranks, (n − 1)·p from the smallest (R. J. Hyndman and
-    /// Y. Fan, Sample quantiles in statistical packages, 1996, definition 7). nullopt if part of the step comes from
-    /// hourly rollups, which have sums only.
+    /// As by quantile(); nullopt if part of the step comes from hourly rollups, which have sums only.
     std::optional<double> p50_duration{};
     std::optional<double> p95_duration{};
+};
+
+/// What a series counts of an invocation: see core/invocation.hpp.
+struct SeriesSample {
+    bool completed = false;
+    std::optional<double> duration{};  ///< seconds
+    bool outcome_is_unknown = false;
+    bool duration_is_bound = false;
 };
 
 /// An hourly rollup.
 struct HourSums {
     std::int64_t invocation_count = 0;
     std::int64_t completed_count = 0;
-    std::optional<double> avg_duration{};  ///< seconds; assumed to cover all completed invocations
+    /// Seconds; assumed to cover all completed invocations whose duration is no upper bound, or all if all are.
+    std::optional<double> avg_duration{};
+    std::int64_t unknown_count = 0;  ///< of completed_count
+    std::int64_t bound_count = 0;    ///< completed invocations whose duration is an upper bound
 };
 
 class SeriesBuilder {
@@ -41,7 +51,10 @@ class SeriesBuilder {
 
     /// Ignores times outside the series. Returns false, without adding it, if there are more than kMaxDurations
     /// durations.
-    [[nodiscard]] bool add(TimePoint at, bool completed, std::optional<double> duration);
+    [[nodiscard]] bool add(TimePoint at, const SeriesSample& sample);
+    [[nodiscard]] bool add(TimePoint at, bool completed, std::optional<double> duration) {
+        return add(at, {.completed = completed, .duration = duration});
+    }
     /// `hour` is the start of the hour, which must lie within one step.
     void add_hour(TimePoint hour, const HourSums& sums);
 
@@ -49,13 +62,18 @@ class SeriesBuilder {
     [[nodiscard]] std::vector<SeriesPoint> finish();
 
   private:
+    struct Durations {
+        std::int64_t count = 0;
+        double seconds = 0.0;
+        std::vector<double> values;  // without those of hourly rollups
+    };
     struct Step {
         std::int64_t invocations = 0;
         std::int64_t completed = 0;
-        std::int64_t timed = 0;
-        double seconds = 0.0;
-        bool summed = false;  ///< part of it comes from hourly rollups
-        std::vector<double> durations;
+        std::int64_t unknown = 0;
+        bool summed = false;  // part of it comes from hourly rollups
+        Durations measured;
+        Durations bounds;  // durations that are upper bounds
     };
 
     [[nodiscard]] Step* step_at(TimePoint at);

@@ -43,6 +43,7 @@ class SessionActivity {
         TimePoint last;
         std::int64_t invocations = 0;
         std::int64_t completed = 0;
+        std::int64_t unknown = 0;
         std::vector<std::uint32_t> skills;  // sorted; a small vector is cheaper than a set
         bool active = false;                // in active_
         bool queued = false;                // in expiring_
