@@ -96,14 +96,17 @@ class Detector {
     Detector(double threshold, double baseline_window, double observation_window, std::int64_t min_samples)
         : stream_(make_options(threshold, baseline_window, observation_window, min_samples), kMaxEpisodes) {}
 
-    py::list update(const std::string& skill, bool completed, std::optional<double> duration, std::int64_t at,
-                    const std::string& error_type) {
+    /// `completed`: nullopt if the outcome is unknown.
+    py::list update(const std::string& skill, std::optional<bool> completed, std::optional<double> duration,
+                    std::int64_t at, const std::string& error_type, bool duration_is_bound) {
         stream_.add({.skill_name = skill,
                      .invoked_at = to_time(at),
                      .session_id = {},
-                     .completed = completed,
+                     .completed = completed.value_or(true),
                      .duration_seconds = duration,
-                     .error_type = error_type});
+                     .error_type = error_type,
+                     .outcome_is_unknown = !completed.has_value(),
+                     .duration_is_bound = duration_is_bound});
         return to_dicts<kAnomalyFields>(stream_.reported(skill));
     }
 
@@ -174,7 +177,8 @@ void bind_anomaly(py::module_& module) {
         .def(py::init<double, double, double, std::int64_t>(), py::kw_only(), py::arg("threshold"),
              py::arg("baseline_window"), py::arg("observation_window"), py::arg("min_samples"))
         .def("update", &Detector::update, py::arg("skill"), py::arg("completed"), py::arg("duration"), py::arg("at"),
-             py::arg("error_type"), "Adds one invocation; returns the anomalies now reported for its skill.")
+             py::arg("error_type"), py::arg("duration_is_bound"),
+             "Adds one invocation; returns the anomalies now reported for its skill.")
         .def("advance", &Detector::advance, py::arg("to"), "Advances time.")
         .def("anomalies", &Detector::anomalies, py::arg("at"), "All reported anomalies; None for the latest time.")
         .def("episodes", &Detector::episodes, "The latest episodes, by start time.");

@@ -167,19 +167,22 @@ class Detector:
     def update(
         self,
         skill: str,
-        completed: bool,
+        completed: bool | None,
         duration: float | None = None,
         at: Moment | None = None,
         error_type: str | None = None,
+        *,
+        duration_is_bound: bool = False,
     ) -> list[Anomaly]:
         """Add one invocation.
 
         Args:
             skill: Skill name, 1 to 256 bytes of UTF-8 without control characters.
-            completed: Whether it completed.
+            completed: Whether it completed. None: unknown; the invocation is ignored.
             duration: Duration in seconds, 0 or more; used only if it completed. None: unknown.
             at: Time of the invocation. None: now.
             error_type: Short error class; used only if it did not complete.
+            duration_is_bound: The duration is an upper bound, because it may include a wait; it is ignored.
 
         Returns:
             The anomalies of this skill at the latest time that the detector has seen, the largest score first.
@@ -191,8 +194,10 @@ class Detector:
         if not isinstance(skill, str):
             raise TypeError(f"skill must be a str, not {type(skill).__name__}")
         _check_skill(skill)
-        if not isinstance(completed, bool):
-            raise TypeError(f"completed must be a bool, not {type(completed).__name__}")
+        if completed is not None and not isinstance(completed, bool):
+            raise TypeError(f"completed must be a bool or None, not {type(completed).__name__}")
+        if not isinstance(duration_is_bound, bool):
+            raise TypeError(f"duration_is_bound must be a bool, not {type(duration_is_bound).__name__}")
         if duration is not None:
             duration = checked_duration(duration, "duration")
         if error_type is not None and not isinstance(error_type, str):
@@ -200,7 +205,8 @@ class Detector:
         if error_type is not None and not is_utf8(error_type):
             raise ValueError(f"error_type must be valid UTF-8, not {error_type!r:.80}")
         micros = _now() if at is None else _micros("at", at)
-        return _anomalies(self._detector.update(skill, completed, duration, micros, error_type or ""))
+        found = self._detector.update(skill, completed, duration, micros, error_type or "", duration_is_bound)
+        return _anomalies(found)
 
     def advance(self, at: Moment | None = None) -> None:
         """Advance the time without an invocation, so that anomalies can end. None: to now.

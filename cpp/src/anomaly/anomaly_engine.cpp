@@ -58,11 +58,14 @@ std::uint32_t AnomalyEngine::error_number(const std::string& error_type) {
 SkillDetector::Sample AnomalyEngine::to_sample(const Invocation& invocation, TimePoint at) {
     return {.at = at,
             .completed = invocation.completed,
-            .duration_seconds = invocation.duration_seconds,
+            .duration_seconds = invocation.duration_is_bound ? std::nullopt : invocation.duration_seconds,
             .error = invocation.completed ? 0 : error_number(invocation.error_type)};
 }
 
 void AnomalyEngine::add(const Invocation& invocation, TimePoint now) {
+    if (invocation.outcome_is_unknown) {
+        return;
+    }
     if (const auto index = index_of(invocation.skill_name)) {
         skills_[*index].detector.add(to_sample(invocation, std::min(invocation.invoked_at, now)), found_);
         after_evaluation(*index);
@@ -100,6 +103,9 @@ void AnomalyEngine::after_evaluation(std::uint32_t index) {
 }
 
 void AnomalyEngine::preload(const Invocation& invocation) {
+    if (invocation.outcome_is_unknown) {
+        return;
+    }
     if (const auto index = index_of(invocation.skill_name)) {
         skills_[*index].detector.preload(to_sample(invocation, invocation.invoked_at));
     }

@@ -10,7 +10,7 @@ void AnomalyStream::add(const Invocation& invocation) {
     const bool is_late = invocation.invoked_at < latest_;
     latest_ = std::max(latest_, invocation.invoked_at);
     engine_.add(invocation, invocation.invoked_at);
-    if (is_late) {
+    if (is_late || invocation.outcome_is_unknown) {
         engine_.advance(latest_);  // the detector of its skill may be behind
     }
     apply_events();

@@ -222,5 +222,45 @@ TEST_F(AnomalyEngineTest, error_types_beyond_the_limit_count_as_other) {
     EXPECT_EQ(engine.reported(now_)[0].common_errors[0].first, "other");
 }
 
+TEST_F(AnomalyEngineTest, unknown_outcomes_are_left_out_before_and_after_a_restart) {
+    AnomalyEngine without{options_};
+    AnomalyEngine restarted{options_};
+    TimePoint at = kStart;
+    for (int i = 0; i < 60; ++i) {
+        at += milliseconds(10);
+        Invocation known = invocation("a", at, i < 40, "timeout", 1.0);
+        Invocation unknown = invocation("a", at, true, {}, 500.0);
+        unknown.outcome_is_unknown = true;
+        for (int copies = 0; copies < 3; ++copies) {
+            engine_.add(unknown, at);
+            restarted.preload(unknown);
+        }
+        engine_.add(known, at);
+        restarted.preload(known);
+        without.add(known, at);
+    }
+    ASSERT_THAT(without.reported(at), testing::SizeIs(1));
+    EXPECT_EQ(engine_.reported(at), without.reported(at));
+    EXPECT_EQ(engine_.take_events(), without.take_events());
+    restarted.begin(at, without.open_episodes());
+    EXPECT_EQ(restarted.reported(at), without.reported(at));
+}
+
+TEST_F(AnomalyEngineTest, a_duration_that_is_an_upper_bound_is_no_pattern_shift) {
+    const auto run = [&](bool is_bound) {
+        AnomalyEngine engine{options_};
+        TimePoint at = kStart;
+        for (int i = 0; i < 60; ++i) {
+            at += milliseconds(10);
+            Invocation row = invocation("Edit", at, true, {}, i < 40 ? 0.1 + 0.01 * (i % 5) : 600.0);
+            row.duration_is_bound = is_bound && i >= 40;
+            engine.add(row, at);
+        }
+        return engine.reported(at).size();
+    };
+    EXPECT_EQ(run(false), 1U);
+    EXPECT_EQ(run(true), 0U);
+}
+
 }  // namespace
 }  // namespace session_buddy::anomaly

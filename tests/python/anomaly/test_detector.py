@@ -285,3 +285,22 @@ def test_the_limits_of_time() -> None:
         for index in range(10):
             reported = detector.update("pytest-run", index < 5, at=at)
         assert len(reported) == 1
+
+
+def test_unknown_outcomes_and_durations_that_are_upper_bounds_change_nothing() -> None:
+    runs = [*steady(*BASELINE, 100, rate=0.85, durations=(1.0,)), *steady(*OBSERVATION, 13, rate=0.62, durations=(1.0,))]
+    without = Detector()
+    detector = Detector()
+    for run in runs:
+        without.update(run.skill, run.completed, run.duration, run.at)
+        detector.update(run.skill, None, 900.0, run.at)
+        detector.update(run.skill, run.completed, run.duration, run.at)
+    assert detector.anomalies() == without.anomalies() != []
+    assert detector.episodes() == without.episodes()
+
+    waits = Detector()
+    for run in [*steady(*BASELINE, 100, durations=(1.0, 1.2)), *steady(*OBSERVATION, 30, durations=(900.0,))]:
+        waits.update(run.skill, run.completed, run.duration, run.at, duration_is_bound=run.duration == 900.0)
+    assert waits.anomalies() == []
+    with pytest.raises(TypeError, match="duration_is_bound must be a bool, not int"):
+        waits.update("pytest-run", True, duration_is_bound=1)  # type: ignore[arg-type]

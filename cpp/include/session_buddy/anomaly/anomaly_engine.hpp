@@ -32,7 +32,8 @@ class AnomalyEngine {
 
     [[nodiscard]] const DetectorOptions& options() const { return options_; }
 
-    /// Judges a row that was read at `now`. A row from the future counts as of `now`.
+    /// Judges a row that was read at `now`. A row from the future counts as of `now`. A row with an unknown outcome is
+    /// ignored, and so is a duration that is an upper bound.
     void add(const Invocation& invocation, TimePoint now);
     /// Moves all windows to `now`.
     void advance(TimePoint now);

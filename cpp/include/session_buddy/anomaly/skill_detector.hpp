@@ -78,8 +78,9 @@ class SkillDetector {
   public:
     enum Channel : std::size_t { completion, duration, channel_count };
 
-    /// A finished invocation, reduced to what the detector needs. `error` is the caller's number of the error type, 0
-    /// for none.
+    /// A finished invocation with a known outcome, reduced to what the detector needs. `duration_seconds`: without
+    /// upper bounds, which say nothing about the skill itself. `error` is the caller's number of the error type, 0 for
+    /// none.
     struct Sample {
         TimePoint at;
         bool completed = false;
