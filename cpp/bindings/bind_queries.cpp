@@ -39,27 +39,36 @@ constexpr auto kPrecise = [](const SessionSummary& summary) {
     return at ? std::optional(format_precise_timestamp(*at)) : std::nullopt;
 };
 
-constexpr auto kStoredInvocation =
-    entity("StoredInvocation", "",
-           std::tuple_cat(std::tuple{field<"id">(&StoredInvocation::id)},
-                          within_all(&StoredInvocation::record, kInvocationRecord.fields)));
+constexpr auto kStoredInvocation = entity(
+    "StoredInvocation", "",
+    std::tuple_cat(std::tuple{field<"id">(&StoredInvocation::id)},
+                   within_all(&StoredInvocation::record, kInvocationRecord.fields),
+                   std::tuple{field<"outcome">([](const StoredInvocation& row) { return std::string(kOutcomes[row.outcome]); },
+                                               "completed, failed or unknown."),
+                              field<"duration_is_bound">(&StoredInvocation::duration_is_bound,
+                                                         "The duration is an upper bound: it may include a "
+                                                         "wait.")}));
 
-constexpr auto kSessionSummary = entity("SessionSummary", "", field<"session_id">(&SessionSummary::session_id),
-                                        field<"unique_skills">(&SessionSummary::unique_skills),
-                                        field<"total_invocations">(&SessionSummary::total_invocations),
-                                        field<"completed_count">(&SessionSummary::completed_count),
-                                        field<"abandoned_count">(&SessionSummary::abandoned_count),
-                                        field<"total_duration_seconds">(&SessionSummary::total_duration_seconds),
-                                        field<"first_skill_at">(kPrecise<&SessionSummary::first_skill_at>),
-                                        field<"last_skill_at">(kPrecise<&SessionSummary::last_skill_at>),
-                                        field<"skills">(&SessionSummary::skills, "Name → invocations."));
+constexpr auto kSessionSummary =
+    entity("SessionSummary", "", field<"session_id">(&SessionSummary::session_id),
+           field<"unique_skills">(&SessionSummary::unique_skills),
+           field<"total_invocations">(&SessionSummary::total_invocations),
+           field<"completed_count">(&SessionSummary::completed_count),
+           field<"unknown_count">(&SessionSummary::unknown_count, "Of completed_count: with an unknown outcome."),
+           field<"abandoned_count">(&SessionSummary::abandoned_count),
+           field<"total_duration_seconds">(&SessionSummary::total_duration_seconds),
+           field<"first_skill_at">(kPrecise<&SessionSummary::first_skill_at>),
+           field<"last_skill_at">(kPrecise<&SessionSummary::last_skill_at>),
+           field<"skills">(&SessionSummary::skills, "Name → invocations."));
 
 constexpr auto kHourlyAggregate =
     entity("HourlyAggregate", "", field<"skill_name">(&HourlyAggregate::skill_name),
            field<"timestamp">(&HourlyAggregate::hour, "The beginning of the hour, UTC."),
            field<"invocation_count">(&HourlyAggregate::invocation_count),
            field<"completed_count">(&HourlyAggregate::completed_count),
-           field<"completion_rate">(&HourlyAggregate::completion_rate, "0 to 1, as in the table."),
+           field<"unknown_count">(&HourlyAggregate::unknown_count, "Of completed_count: with an unknown outcome."),
+           field<"completion_rate">(&HourlyAggregate::completion_rate,
+                                    "Of the known outcomes, 0 to 1; None if there are none."),
            field<"avg_duration_seconds">(&HourlyAggregate::avg_duration_seconds,
                                          "Mean over completed invocations with a duration."),
            field<"unique_sessions">(&HourlyAggregate::unique_sessions));
@@ -69,13 +78,15 @@ constexpr auto kPhaseEffectiveness =
            field<"workflow_phase">(&PhaseEffectiveness::workflow_phase),
            field<"total_invocations">(&PhaseEffectiveness::total_invocations),
            field<"completed_count">(&PhaseEffectiveness::completed_count),
+           field<"unknown_count">(&PhaseEffectiveness::unknown_count, "Of completed_count: with an unknown outcome."),
            field<"abandoned_count">(&PhaseEffectiveness::abandoned_count),
            field<"timed_count">(&PhaseEffectiveness::timed_count, "Invocations with a duration."),
            field<"total_duration_seconds">(&PhaseEffectiveness::total_duration_seconds),
            field<"avg_duration_seconds">(&PhaseEffectiveness::avg_duration_seconds,
                                          "Mean over all invocations with a duration."),
            field<"avg_completion_time">(&PhaseEffectiveness::avg_completion_time, "Mean over the completed ones."),
-           field<"completion_rate">(&PhaseEffectiveness::completion_rate, "0 to 100, as in the view."));
+           field<"completion_rate">(&PhaseEffectiveness::completion_rate,
+                                    "Of the known outcomes, 0 to 100; None if there are none."));
 
 // Wraps storage::SkillsQueries: everything that may wait for the database releases the GIL.
 class Queries {

@@ -139,8 +139,9 @@ std::optional<storage::CacheRow> Analytics::cache_row(const std::string& skill_n
     row.last_invocation_at = *recent.last_invocation_at;
     row.invocation_count_1h = recent.count_1h;
     row.invocation_count_24h = recent.count_24h;
-    if (recent.count_24h > 0) {
-        row.avg_completion_rate_24h = static_cast<double>(recent.completed_24h) / static_cast<double>(recent.count_24h);
+    if (const std::int64_t known = recent.count_24h - recent.unknown_24h; known > 0) {
+        row.avg_completion_rate_24h =
+            static_cast<double>(recent.completed_24h - recent.unknown_24h) / static_cast<double>(known);
     }
     const auto state = anomalies_.state(skill_name, now);
     row.is_anomalous = state.is_anomalous;

@@ -1,6 +1,7 @@
 // Reads the rows after the cursor and counts them by hour.
 #include "hourly_counts.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <string>
@@ -17,11 +18,9 @@ const protocol::Sparklines& HourlyCounts::update(storage::HistoryQueries& histor
     }
     history.read_recent(
         cursor_, from, [this] { counts_.by_skill.clear(); },
-        [this](const storage::InvocationView& run) {
-            const auto hour = static_cast<std::size_t>((run.at - counts_.from) / hours{1});
-            if (hour >= kHours) {
-                return;  // a row from the future
-            }
+        [this, now](const storage::InvocationView& run) {
+            // A row from the future counts as now.
+            const auto hour = static_cast<std::size_t>((std::min(run.at, now) - counts_.from) / hours{1});
             auto& count = counts_.by_skill[std::string(run.skill_name)].at(hour);
             ++count.invocation_count;
             count.completed_count += run.completed ? 1 : 0;

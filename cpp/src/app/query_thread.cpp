@@ -101,20 +101,25 @@ struct QueryThread::History {
     HourlyCounts hours;
 
     [[nodiscard]] std::vector<metrics::SeriesPoint> series(const std::optional<std::string>& skill_name,
-                                                           const protocol::SeriesPlan& plan) {
+                                                           const protocol::SeriesPlan& plan, TimePoint now) {
         metrics::SeriesBuilder builder(plan.from, plan.step, plan.points);
         bool complete = true;
-        queries.read_series(skill_name, plan.from, plan.to(),
+        queries.read_series(skill_name, plan.from, plan.to(), now,
                             {.invocation =
                                  [&](const storage::InvocationView& run) {
-                                     complete = builder.add(run.at, run.completed, run.duration_seconds);
+                                     complete = builder.add(run.at, {.completed = run.completed,
+                                                                     .duration = run.duration_seconds,
+                                                                     .outcome_is_unknown = run.outcome_is_unknown,
+                                                                     .duration_is_bound = run.duration_is_bound});
                                      return complete;
                                  },
                              .hour =
                                  [&](const storage::RollupRow& hour) {
                                      builder.add_hour(hour.hour, {.invocation_count = hour.invocation_count,
                                                                   .completed_count = hour.completed_count,
-                                                                  .avg_duration = hour.avg_duration_seconds});
+                                                                  .avg_duration = hour.avg_duration_seconds,
+                                                                  .unknown_count = hour.unknown_count,
+                                                                  .bound_count = hour.bound_count});
                                  }});
         if (!complete) {
             throw TooManyInvocations();
@@ -317,12 +322,13 @@ server::HttpReply QueryThread::skill(const Snapshot& snapshot, const protocol::S
 }
 
 server::HttpReply QueryThread::series(const protocol::SeriesRequest& query, const server::QueryRequest& request) {
-    const auto planned = protocol::plan_series(query, clock_.now(), history_->queries.pruned_before());
+    const TimePoint now = clock_.now();
+    const auto planned = protocol::plan_series(query, now, history_->queries.pruned_before());
     if (const auto* bad = std::get_if<protocol::BadParameter>(&planned)) {
         return bad_parameter(*bad);
     }
     const auto& plan = std::get<protocol::SeriesPlan>(planned);
-    return to_response(protocol::series_response(query, plan, history_->series(query.skill_name, plan)), request);
+    return to_response(protocol::series_response(query, plan, history_->series(query.skill_name, plan, now)), request);
 }
 
 QueryThreads::QueryThreads(const Config& config, const Clock& clock, QueryThread::Metrics metrics)

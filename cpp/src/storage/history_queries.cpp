@@ -15,6 +15,7 @@
 #include "change_counter.hpp"
 #include "connection.hpp"
 #include "file_state.hpp"
+#include "marks.hpp"
 #include "prune_state.hpp"
 #include "row_reader.hpp"
 #include "schema_fragments.hpp"
@@ -62,10 +63,10 @@ std::optional<double> number_of(const sql::Statement& row, int column) {
     return is_number ? std::optional(row.real(column)) : std::nullopt;
 }
 
-constexpr const char* kViewColumns = "skill_name, invoked_at, completed, duration_seconds";
+constexpr const char* kViewColumns = "skill_name, invoked_at, completed, duration_seconds, id";
 
 // nullopt for a row that no metrics count.
-std::optional<InvocationView> read_view(const sql::Statement& row) {
+std::optional<InvocationView> read_view(const sql::Statement& row, MarkReader& marks) {
     if (row.type(0) != SQLITE_TEXT || !is_valid_skill_name(row.text(0))) {
         return std::nullopt;
     }
@@ -73,10 +74,12 @@ std::optional<InvocationView> read_view(const sql::Statement& row) {
     if (!at) {
         return std::nullopt;
     }
-    return InvocationView{.skill_name = row.text(0),
-                          .at = *at,
-                          .completed = row.real(2) != 0.0,
-                          .duration_seconds = read_duration(row, 3)};
+    InvocationView view{.skill_name = row.text(0),
+                        .at = *at,
+                        .completed = row.real(2) != 0.0,
+                        .duration_seconds = read_duration(row, 3)};
+    marks.add_to(view, row.integer(4));
+    return view;
 }
 
 }  // namespace
@@ -149,8 +152,9 @@ struct HistoryQueries::Impl {
         if (skill_name) {
             rows.bind(3, *skill_name);
         }
+        MarkReader marks(database);
         while (rows.step()) {
-            const auto invocation = read_view(rows);
+            const auto invocation = read_view(rows, marks);
             if (invocation && !on_row(*invocation)) {
                 return;
             }
@@ -161,8 +165,12 @@ struct HistoryQueries::Impl {
                            TimePoint to, const std::function<void(const RollupRow&)>& on_row) {
         // Skill by skill, because the index starts with the skill. Rows of other programs have another timestamp
         // format, or a larger id than ours; they are excluded, so that no hour is counted twice.
+        const char* const marks = sql::has_table(database, "session_buddy_pruned_mark")
+                                      ? "(SELECT {} FROM session_buddy_pruned_mark AS mark WHERE mark.skill_name ="
+                                        " hours.skill_name AND mark.hour_us = session_buddy_micros(timestamp))"
+                                      : "0";
         sql::Statement rows(database, fmt::format("SELECT timestamp, invocation_count, hours.completion_rate,"
-                                                  " hours.avg_duration_seconds"
+                                                  " hours.avg_duration_seconds, {}, {}"
                                                   " FROM skill_metrics AS skill CROSS JOIN skill_time_series AS hours"
                                                   " ON hours.skill_name = skill.skill_name"
                                                   " WHERE timestamp >= ?1 AND timestamp < ?2"
@@ -171,6 +179,8 @@ struct HistoryQueries::Impl {
                                                   " WHERE earlier.skill_name = hours.skill_name"
                                                   " AND earlier.timestamp = hours.timestamp"
                                                   " AND earlier.id < hours.id) {}",
+                                                  fmt::format(fmt::runtime(marks), "unknown"),
+                                                  fmt::format(fmt::runtime(marks), "bounds"),
                                                   skill_name ? "AND skill.skill_name = ?3" : ""));
         rows.with(lowest_text(from), highest_text(to));
         if (skill_name) {
@@ -185,7 +195,9 @@ struct HistoryQueries::Impl {
             on_row({.hour = *at,
                     .invocation_count = count,
                     .completed_count = std::llround(std::clamp(rows.real(2), 0.0, 1.0) * static_cast<double>(count)),
-                    .avg_duration_seconds = read_duration(rows, 3)});
+                    .avg_duration_seconds = read_duration(rows, 3),
+                    .unknown_count = rows.integer(4),
+                    .bound_count = rows.integer(5)});
         }
     }
 };
@@ -201,14 +213,20 @@ TimePoint HistoryQueries::pruned_before() {
 }
 
 void HistoryQueries::read_series(const std::optional<std::string>& skill_name, TimePoint from, TimePoint to,
-                                 const SeriesConsumer& consumer) {
+                                 TimePoint now, const SeriesConsumer& consumer) {
     impl_->read([&](SQLite::Database& database) {
         const TimePoint pruned_before = PruneStateReader(database).read().pruned_before;
         if (from < pruned_before) {
             Impl::read_hours(database, skill_name, from, std::min(to, pruned_before), consumer.hour);
         }
         if (to > pruned_before) {
-            Impl::read_invocations(database, skill_name, std::max(from, pruned_before), to, consumer.invocation);
+            const bool has_now = from <= now && now < to;
+            Impl::read_invocations(database, skill_name, std::max(from, pruned_before), has_now ? kLastDay : to,
+                                   [&](const InvocationView& row) {
+                                       InvocationView counted = row;
+                                       counted.at = std::min(row.at, now);
+                                       return counted.at < from || consumer.invocation(counted);
+                                   });
         }
     });
 }
@@ -235,8 +253,9 @@ void HistoryQueries::read_recent(std::optional<Cursor>& cursor, TimePoint from, 
                 database, fmt::format("SELECT {} FROM skill_invocation WHERE id > ?1 AND id <= ?2", kViewColumns));
             rows.with(cursor->id, now.id);
             cursor.reset();  // a partial read must not be repeated
+            MarkReader marks(database);
             while (rows.step()) {
-                if (const auto invocation = read_view(rows); invocation && invocation->at >= from) {
+                if (const auto invocation = read_view(rows, marks); invocation && invocation->at >= from) {
                     on_row(*invocation);
                 }
             }
@@ -279,15 +298,16 @@ SkillHistory HistoryQueries::skill_history(const std::string& skill_name, TimePo
         sql::Statement phases(
             database, fmt::format("SELECT CASE WHEN typeof(workflow_phase) = 'text' AND workflow_phase <> '' THEN"
                                   " substr(workflow_phase, 1, {}) END AS phase, count(*) AS times,"
-                                  " sum(CASE WHEN completed THEN 1 ELSE 0 END),"
-                                  " avg(" SESSION_BUDDY_TIMED ")"
+                                  " sum(CASE WHEN completed THEN 1 ELSE 0 END), sum({}), {}"
                                   " FROM skill_invocation WHERE {} GROUP BY phase ORDER BY times DESC, phase LIMIT {}",
-                                  kMaxTextLength, where, max_phases));
+                                  kMaxTextLength, unknown_expression(database), mean_duration_expression(database),
+                                  where, max_phases));
         bound(phases);
         while (phases.step()) {
             PhaseCount phase{.invocation_count = phases.integer(1),
                              .completed_count = phases.integer(2),
-                             .avg_duration_seconds = number_of(phases, 3)};
+                             .unknown_count = phases.integer(3),
+                             .avg_duration_seconds = number_of(phases, 4)};
             if (!phases.is_null(0)) {
                 phase.workflow_phase = std::string(phases.text(0));
             }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "inspection.hpp"
+#include "marks.hpp"
 #include "row_reader.hpp"
 #include "session_buddy/core/timestamp.hpp"
 #include "sql.hpp"
@@ -63,6 +64,7 @@ HistoryCounts read_rows(SQLite::Database& database, const HistoryQuery& query, c
     if (!query.skill_name.empty()) {
         ids.bind(2, query.skill_name);
     }
+    MarkReader marks(database);
     HistoryCounts counts;
     while (ids.step()) {
         if (ids.is_null(1)) {
@@ -79,12 +81,13 @@ HistoryCounts read_rows(SQLite::Database& database, const HistoryQuery& query, c
         if (query.from && at < *query.from) {
             continue;
         }
-        const auto row = rows.with(ids.integer(0)).step() ? read_invocation(rows) : std::nullopt;
+        auto row = rows.with(ids.integer(0)).step() ? read_invocation(rows) : std::nullopt;
         if (!row) {
             ++counts.skipped_rows;
             continue;
         }
         ++counts.rows;
+        marks.add_to(*row);
         consumer.on_row(*row);
     }
     return counts;

@@ -18,6 +18,7 @@
 
 #include "connection.hpp"
 #include "file_state.hpp"
+#include "marks.hpp"
 #include "prune_state.hpp"
 #include "row_reader.hpp"
 #include "session_buddy/core/timestamp.hpp"
@@ -47,6 +48,9 @@ struct HourMetrics {
     std::int64_t completed = 0;
     std::int64_t timed = 0;
     double seconds = 0.0;
+    // Of durations that are upper bounds; used only if there are no others.
+    std::int64_t bounds = 0;
+    double bound_seconds = 0.0;
     std::unordered_set<std::string> sessions;
     std::int64_t earlier_sessions = 0;  ///< of pruned rows
 
@@ -56,10 +60,16 @@ struct HourMetrics {
         if (row.completed) {
             ++completed;
             if (row.duration_seconds.has_value()) {
-                ++timed;
-                seconds += *row.duration_seconds;
+                ++(row.duration_is_bound ? bounds : timed);
+                (row.duration_is_bound ? bound_seconds : seconds) += *row.duration_seconds;
             }
         }
+    }
+    [[nodiscard]] std::optional<double> mean() const {
+        if (timed > 0) {
+            return seconds / static_cast<double>(timed);
+        }
+        return bounds > 0 ? std::optional(bound_seconds / static_cast<double>(bounds)) : std::nullopt;
     }
 };
 
@@ -106,7 +116,8 @@ struct HourlyRollup::Impl {
                       "SELECT invocation_count, completion_rate, avg_duration_seconds, unique_sessions"
                       " FROM skill_time_series WHERE skill_name = ?1 AND timestamp = ?2 ORDER BY id LIMIT 1"),
               watermark(database, "SELECT value FROM session_buddy_state WHERE key = ?1"),
-              pruning(database) {}
+              pruning(database),
+              marks(database) {}
         sql::Statement data_version;
         sql::Statement last_id;
         sql::Statement new_rows;
@@ -116,6 +127,7 @@ struct HourlyRollup::Impl {
         sql::Statement written;
         sql::DeferredStatement watermark;  // there may be no table yet
         PruneStateReader pruning;
+        MarkReader marks;
     };
 
     /// Hours that were counted and are being written in several transactions.
@@ -197,10 +209,11 @@ struct HourlyRollup::Impl {
         std::map<Hour, std::int64_t> found;
         bool stopped = false;
         statements->new_rows.with(seen_id, kRowsPerStep);
+        statements->marks.restart();
         while (!(stopped = must_stop(stop, scanned)) && statements->new_rows.step()) {
             ++scanned;
             last = statements->new_rows.integer(0);
-            const auto row = read_invocation(statements->new_rows);
+            auto row = read_invocation(statements->new_rows);
             if (!row.has_value() || row->invoked_at >= now + kFarFuture) {
                 continue;
             }
@@ -208,6 +221,7 @@ struct HourlyRollup::Impl {
             if (row->invoked_at >= pruning.pruned_before) {
                 found.try_emplace(hour, last);
             } else if (last > pruning.counted_id) {
+                statements->marks.add_to(*row);
                 late[{hour, row->skill_name}].add(*row);
                 if (late.size() == kHoursPerWrite) {
                     break;
@@ -244,12 +258,13 @@ struct HourlyRollup::Impl {
         const std::string from = date_of(TimePoint{*due.begin()} - std::chrono::days{1});
         const std::string until = date_of(TimePoint{*due.rbegin()} + std::chrono::days{2});
         statements->rows_of_days.with(from, until);
+        statements->marks.restart();
         for (std::int64_t rows = 0; statements->rows_of_days.step(); ++rows) {
             if (must_stop(stop, rows)) {
                 statements->rows_of_days.reset();
                 return std::nullopt;
             }
-            const auto row = read_invocation(statements->rows_of_days);
+            auto row = read_invocation(statements->rows_of_days);
             if (!row.has_value()) {
                 continue;
             }
@@ -257,6 +272,7 @@ struct HourlyRollup::Impl {
             if (!due.contains(hour)) {
                 continue;
             }
+            statements->marks.add_to(*row);
             table[{hour, row->skill_name}].add(*row);
         }
         return table;
@@ -266,12 +282,9 @@ struct HourlyRollup::Impl {
     void write(Hour hour, std::string_view skill, const HourMetrics& metrics) {
         const std::array<std::string, 4> forms = forms_of(hour);
         statements->erase.with(skill, forms[0], forms[1], forms[2], forms[3]).run();
-        const std::optional<double> average =
-            metrics.timed > 0 ? std::optional<double>(metrics.seconds / static_cast<double>(metrics.timed))
-                              : std::nullopt;
         statements->insert
             .with(skill, forms[0], metrics.invocations,
-                  static_cast<double>(metrics.completed) / static_cast<double>(metrics.invocations), average,
+                  static_cast<double>(metrics.completed) / static_cast<double>(metrics.invocations), metrics.mean(),
                   metrics.earlier_sessions + static_cast<std::int64_t>(metrics.sessions.size()))
             .run();
     }

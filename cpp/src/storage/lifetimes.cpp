@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <unordered_map>
 
 #include "inspection.hpp"
 #include "migrations.hpp"
@@ -33,6 +34,13 @@ LifetimeMetrics read_entry(const sql::Statement& row) {
     return metrics;
 }
 
+constexpr const char* kUnknownTable = "session_buddy_unknown";
+
+void set_unknown(LifetimeMetrics& metrics, std::int64_t count) {
+    // Another program may have deleted rows without the side table.
+    metrics.unknown_invocations = std::clamp<std::int64_t>(count, 0, metrics.completed_invocations);
+}
+
 bool has_own_trigger(SQLite::Database& database) {
     const std::string_view name = kTriggerNames.front();
     const auto& triggers = finished_schema().triggers;
@@ -52,13 +60,16 @@ bool is_wrong_sum(std::int64_t too_long, double sum, std::optional<double> mean)
 }
 
 LifetimeReader::LifetimeReader(SQLite::Database& database)
-    : entries_are_ours_(has_own_trigger(database)),
+    : database_(database),
+      entries_are_ours_(has_own_trigger(database)),
       entries_(database, SESSION_BUDDY_ENTRY),
       entry_(database, SESSION_BUDDY_ENTRY " WHERE skill_name = ?1"),
       // One index lookup per name; DISTINCT would read every row.
       next_name_(database, "SELECT min(skill_name) FROM skill_invocation WHERE skill_name > ?1"),
       rows_(database, SESSION_BUDDY_SUMS " WHERE skill_name = ?1 AND id > ?2"),
-      all_rows_(database, SESSION_BUDDY_SUMS " GROUP BY skill_name") {}
+      all_rows_(database, SESSION_BUDDY_SUMS " GROUP BY skill_name"),
+      unknown_(database, "SELECT invocations FROM session_buddy_unknown WHERE skill_name = ?1"),
+      all_unknown_(database, "SELECT skill_name, invocations FROM session_buddy_unknown") {}
 
 LifetimeReader::Metrics LifetimeReader::read_all() {
     constexpr int kNameColumn = 7;
@@ -89,6 +100,7 @@ LifetimeReader::Metrics LifetimeReader::read_all() {
         }
     }
     next_name_.reset();
+    add_unknown(metrics);
     return metrics;
 }
 
@@ -102,8 +114,34 @@ LifetimeReader::Metrics LifetimeReader::read(const SkillNames& skills) {
             metrics.emplace_back(skill, count(skill).metrics);
         }
         entry_.reset();
+        add_unknown(skill, metrics.back().second);
     }
     return metrics;
+}
+
+void LifetimeReader::add_unknown(const std::string& skill, LifetimeMetrics& metrics) {
+    if (!sql::has_known_table(database_, kUnknownTable)) {
+        unknown_.forget();
+        return;
+    }
+    set_unknown(metrics, unknown_.with(skill).first_integer());
+}
+
+void LifetimeReader::add_unknown(Metrics& metrics) {
+    if (!sql::has_known_table(database_, kUnknownTable)) {
+        all_unknown_.forget();
+        return;
+    }
+    std::unordered_map<std::string, std::int64_t> counts;
+    sql::Statement& rows = all_unknown_.with();
+    while (rows.step()) {
+        counts.emplace(rows.text(0), rows.integer(1));
+    }
+    for (auto& [skill, lifetime] : metrics) {
+        if (const auto found = counts.find(skill); found != counts.end()) {
+            set_unknown(lifetime, found->second);
+        }
+    }
 }
 
 LifetimeMetrics LifetimeReader::checked(const sql::Statement& entry, const std::string& skill) {

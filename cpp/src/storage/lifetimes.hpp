@@ -45,15 +45,22 @@ class LifetimeReader {
         std::int64_t last_id = 0;
     };
     static void add_rows(Counted& known, const sql::Statement& row);
+    /// Sets the number of unknown outcomes from session_buddy_unknown.
+    void add_unknown(const std::string& skill, LifetimeMetrics& metrics);
+    void add_unknown(Metrics& metrics);
     [[nodiscard]] const Counted& count(const std::string& skill);
     [[nodiscard]] LifetimeMetrics checked(const sql::Statement& entry, const std::string& skill);
 
+    SQLite::Database& database_;
     bool entries_are_ours_;  // our own trigger maintains skill_metrics
     sql::Statement entries_;
     sql::Statement entry_;
     sql::Statement next_name_;
     sql::Statement rows_;
     sql::Statement all_rows_;
+    // Their table may be missing.
+    sql::DeferredStatement unknown_;
+    sql::DeferredStatement all_unknown_;
     std::map<std::string, Counted> counted_;
 };
 

@@ -3,21 +3,16 @@
 
 #include <SQLiteCpp/Database.h>
 #include <spdlog/fmt/fmt.h>
-#include <sqlite3.h>
 
 #include <algorithm>
+#include <iterator>
+
+#include "schema_fragments.hpp"
 
 namespace session_buddy::storage {
 namespace {
 
 constexpr std::int64_t kMarksPerBatch = 256;
-
-/// Without a statement, because it is asked in each transaction. A changed schema is noticed by the statement that read
-/// the invocation.
-bool has_marks(SQLite::Database& database) {
-    return sqlite3_table_column_metadata(database.getHandle(), "main", "session_buddy_mark", nullptr, nullptr, nullptr,
-                                         nullptr, nullptr, nullptr) == SQLITE_OK;
-}
 
 }  // namespace
 
@@ -37,7 +32,8 @@ void MarkReader::restart() {
 
 void MarkReader::read_from(std::int64_t id) {
     known_.clear();
-    if (!has_marks(database_)) {
+    // A changed schema was noticed by the statement that read the invocation.
+    if (!sql::has_known_table(database_, "session_buddy_mark")) {
         rows_.forget();
         known_from_ = std::numeric_limits<std::int64_t>::min();
         known_to_ = std::numeric_limits<std::int64_t>::max();
@@ -67,13 +63,25 @@ std::int64_t MarkReader::find(std::int64_t id) {
 
 std::string marks_expression(SQLite::Database& database) {
     return sql::has_table(database, "session_buddy_mark")
-               ? "coalesce((SELECT marks FROM session_buddy_mark WHERE invocation_id = skill_invocation.id), 0)"
+               ? "coalesce((SELECT mark.marks FROM session_buddy_mark AS mark"
+                 " WHERE mark.invocation_id = skill_invocation.id), 0)"
                : "0";
 }
 
 std::string unknown_expression(SQLite::Database& database) {
-    return fmt::format("(CASE WHEN completed THEN {} & {} ELSE 0 END)", marks_expression(database),
-                       kUnknownOutcomeMark);
+    return fmt::format("(completed AND {} & {} <> 0)", marks_expression(database), kUnknownOutcomeMark);
+}
+
+std::string bound_expression(SQLite::Database& database) {
+    return fmt::format("({} & {} <> 0)", marks_expression(database), kDurationBoundMark);
+}
+
+std::string mean_expression(SQLite::Database& database, std::string_view duration) {
+    return fmt::format("coalesce(avg(CASE WHEN NOT {0} THEN {1} END), avg({1}))", bound_expression(database), duration);
+}
+
+std::string mean_duration_expression(SQLite::Database& database) {
+    return mean_expression(database, SESSION_BUDDY_TIMED);
 }
 
 }  // namespace session_buddy::storage

@@ -31,14 +31,16 @@ class MarkReader {
     /// The marks of an invocation that was read in this transaction; 0 if it has none. May throw SQLite::Exception.
     [[nodiscard]] std::int64_t of(std::int64_t id) { return id >= gap_from_ && id < gap_to_ ? 0 : find(id); }
 
-    /// Sets the members of the invocation. An outcome is unknown only if the row is stored as completed: otherwise
-    /// another program has corrected it. May throw SQLite::Exception.
-    void add_to(Invocation& invocation) {
-        if (const std::int64_t marks = of(invocation.id); marks != 0) {
-            invocation.outcome_is_unknown = invocation.completed && (marks & kUnknownOutcomeMark) != 0;
-            invocation.duration_is_bound = (marks & kDurationBoundMark) != 0;
+    /// Sets the members of an Invocation or an InvocationView. An outcome is unknown only if the row is stored as
+    /// completed: otherwise another program has corrected it. May throw SQLite::Exception.
+    template <typename Row>
+    void add_to(Row& row, std::int64_t id) {
+        if (const std::int64_t marks = of(id); marks != 0) {
+            row.outcome_is_unknown = row.completed && (marks & kUnknownOutcomeMark) != 0;
+            row.duration_is_bound = (marks & kDurationBoundMark) != 0;
         }
     }
+    void add_to(Invocation& invocation) { add_to(invocation, invocation.id); }
 
   private:
     using Mark = std::pair<std::int64_t, std::int64_t>;  // id and marks
@@ -57,9 +59,18 @@ class MarkReader {
     std::int64_t gap_to_ = 0;
 };
 
-/// SQL for the marks of a row of skill_invocation; 0 if the table is missing.
+// SQL expressions on a row of skill_invocation, also for a database without marks.
+
+/// The marks; 0 if it has none.
 [[nodiscard]] std::string marks_expression(SQLite::Database& database);
-/// SQL that is 1 for a row of skill_invocation with an unknown outcome, else 0.
+/// 1 for an unknown outcome, else 0.
 [[nodiscard]] std::string unknown_expression(SQLite::Database& database);
+/// 1 for a duration that is an upper bound, else 0.
+[[nodiscard]] std::string bound_expression(SQLite::Database& database);
+/// Aggregate: the mean of a duration expression over the rows with a measured duration; without any, over those with an
+/// upper bound; NULL if there are none.
+[[nodiscard]] std::string mean_expression(SQLite::Database& database, std::string_view duration);
+/// The same for the valid durations of completed rows.
+[[nodiscard]] std::string mean_duration_expression(SQLite::Database& database);
 
 }  // namespace session_buddy::storage

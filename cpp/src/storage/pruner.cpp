@@ -16,8 +16,10 @@
 #include "connection.hpp"
 #include "file_state.hpp"
 #include "inspection.hpp"
+#include "marks.hpp"
 #include "migrations.hpp"
 #include "prune_state.hpp"
+#include "schema_fragments.hpp"
 #include "session_buddy/core/timestamp.hpp"
 #include "session_buddy/storage/database.hpp"
 #include "session_buddy/storage/hourly_rollup.hpp"
@@ -140,6 +142,7 @@ struct Pruner::Impl {
               last_id(database, "SELECT max(id) FROM skill_invocation"),
               eraser(database, fts_delete_sql(database)),
               pruning(database),
+              marks(database),
               totals(database) {}
         /// In the order of the index on invoked_at, read backwards.
         static std::string selection(std::string_view where, std::string_view order) {
@@ -153,6 +156,8 @@ struct Pruner::Impl {
         sql::Statement last_id;
         InvocationEraser eraser;
         PruneStateReader pruning;
+        MarkReader marks;
+        std::optional<sql::Statement> keep_marks;  // created for the first row with marks, as its table
         TotalsStore totals;
     };
 
@@ -267,6 +272,27 @@ struct Pruner::Impl {
         return found;
     }
 
+    /// Adds the marks of a row to those of its hour.
+    void keep_marks(const Candidate& row) {
+        const std::int64_t marks = statements->marks.of(row.id);
+        if (marks == 0) {
+            return;
+        }
+        if (!statements->keep_marks) {
+            create_side_tables(connection.database(), SideTable::Group::state);
+            statements->keep_marks.emplace(
+                connection.database(),
+                fmt::format("INSERT INTO session_buddy_pruned_mark (skill_name, hour_us, unknown, bounds)"
+                            " SELECT skill_name, ?3, (?4 & {0}) <> 0, (?4 & {1}) <> 0 AND ({2}) IS NOT NULL"
+                            " FROM skill_invocation WHERE id = ?1 AND invoked_at = ?2 AND completed"
+                            " ON CONFLICT (skill_name, hour_us) DO UPDATE SET unknown = unknown + excluded.unknown,"
+                            " bounds = bounds + excluded.bounds",
+                            kUnknownOutcomeMark, kDurationBoundMark, SESSION_BUDDY_DURATION));
+        }
+        const TimePoint hour = std::chrono::floor<std::chrono::hours>(*row.at);
+        statements->keep_marks->with(row.id, row.invoked_at, hour.time_since_epoch().count(), marks).run();
+    }
+
     /// Deletes in one transaction. Stops when its time is up; the next batch continues.
     void erase(const std::vector<Candidate>& candidates) {
         PruneResult next = result;
@@ -274,6 +300,7 @@ struct Pruner::Impl {
         batches.run(connection.database(), [&](steady_clock::time_point until_time) {
             PruneState state = statements->pruning.read();
             const std::int64_t newest = statements->last_id.first_integer();
+            statements->marks.restart();
             const std::int64_t in_totals = statements->totals.position().value_or(TotalsPosition{}).counted_id;
             for (; handled < candidates.size() && (handled == 0 || steady_clock::now() < until_time); ++handled) {
                 const Candidate& row = candidates[handled];
@@ -286,6 +313,7 @@ struct Pruner::Impl {
                     ++next.kept_rows;
                     continue;
                 }
+                keep_marks(row);
                 if (statements->eraser.erase(row.id, row.invoked_at)) {
                     ++state.rows;
                     state.last_id = std::max(state.last_id, row.id);

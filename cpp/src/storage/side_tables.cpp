@@ -105,6 +105,13 @@ std::vector<SideTable> all_tables() {
          .on_rename = "INSERT INTO session_buddy_unknown (skill_name, invocations)"
                       " SELECT ?2, invocations FROM session_buddy_unknown WHERE skill_name = ?1"
                       " ON CONFLICT (skill_name) DO UPDATE SET invocations = invocations + excluded.invocations"},
+        // Of pruned rows with marks: what their hour in skill_time_series does not have.
+        {.name = "session_buddy_pruned_mark",
+         .group = Group::state,
+         .definition = "(skill_name TEXT NOT NULL, hour_us INTEGER NOT NULL, unknown INTEGER NOT NULL,"
+                       " bounds INTEGER NOT NULL, PRIMARY KEY (skill_name, hour_us)) WITHOUT ROWID",
+         .on_forget = delete_skill_from("session_buddy_pruned_mark"),
+         .on_rename = add_counts("session_buddy_pruned_mark", "hour_us", {"unknown", "bounds"})},
         // A lost offset only makes its transcript be read again.
         {.name = "session_buddy_transcript",
          .group = Group::events,

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "connection.hpp"
+#include "marks.hpp"
 #include "row_reader.hpp"
 #include "schema_fragments.hpp"
 #include "session_buddy/core/timestamp.hpp"
@@ -28,6 +29,18 @@ constexpr const char* kCompleted = "(CASE WHEN completed THEN 1 ELSE 0 END)";
 
 constexpr std::int64_t kMicrosecondsPerHour = 3'600'000'000;
 constexpr double kPercent = 100.0;
+
+/// The queried columns, and whether the outcome is unknown and the duration is an upper bound.
+std::string queried_columns(SQLite::Database& database) {
+    return fmt::format("{}, {}, {}", kQueriedColumns, unknown_expression(database), bound_expression(database));
+}
+
+/// Completed by all, both without unknown outcomes.
+std::optional<double> known_rate(std::int64_t completed, std::int64_t total, std::int64_t unknown) {
+    return total > unknown
+               ? std::optional(static_cast<double>(completed - unknown) / static_cast<double>(total - unknown))
+               : std::nullopt;
+}
 
 std::optional<TimePoint> time_of_micros(const sql::Statement& row, int column) {
     return row.is_null(column) ? std::nullopt
@@ -48,6 +61,10 @@ StoredInvocation read_stored(const sql::Statement& row) {
                                        .error_type = row.optional_text(11),
                                        .workflow_phase = row.optional_text(13),
                                        .workflow_step_id = row.optional_text(14)}};
+    stored.outcome = row.integer(15) != 0      ? Outcome::unknown
+                     : stored.record.completed ? Outcome::completed
+                                               : Outcome::failed;
+    stored.duration_is_bound = row.integer(16) != 0;
     if (row.type(9) == SQLITE_INTEGER) {
         stored.record.selection_rank = row.integer(9);
     }
@@ -123,12 +140,13 @@ struct SkillsQueries::Impl {
         }
     }
 
-    /// All rows of the query `text` with the condition, each converted by `read`.
-    template <typename Read>
-    auto rows(const std::string& text, const Condition& condition, Read read) {
+    /// All rows of a query with the condition, each converted by `read`. `text` gets the database, because what can be
+    /// queried depends on its side tables.
+    template <typename Text, typename Read>
+    auto rows(const Text& text, const Condition& condition, Read read) {
         return connection.attempt("cannot read", [&] {
             std::vector<decltype(read(std::declval<const sql::Statement&>()))> found;
-            sql::Statement statement(connection.database(), text);
+            sql::Statement statement(connection.database(), text(connection.database()));
             condition.bind_to(statement);
             while (statement.step()) {
                 found.push_back(read(statement));
@@ -148,8 +166,10 @@ std::optional<StoredInvocation> SkillsQueries::invocation(std::int64_t id) {
     const std::scoped_lock lock(impl_->mutex);
     Condition condition({});
     condition.add(fmt::format("id = {}", id));
-    auto found = impl_->rows(fmt::format("SELECT {} FROM skill_invocation {}", kQueriedColumns, condition.where()),
-                             condition, read_stored);
+    const auto text = [&](SQLite::Database& database) {
+        return fmt::format("SELECT {} FROM skill_invocation {}", queried_columns(database), condition.where());
+    };
+    auto found = impl_->rows(text, condition, read_stored);
     return found.empty() ? std::nullopt : std::optional<StoredInvocation>(std::move(found.front()));
 }
 
@@ -160,13 +180,14 @@ std::vector<StoredInvocation> SkillsQueries::invocations(const InvocationFilter&
     const Condition condition(filter);
     const char* direction = order == TimeOrder::newest_first ? "DESC" : "ASC";
     // Sorts ids and times only, so that SQLite's sorter has no texts and embeddings.
-    return impl_->rows(
-        fmt::format(
+    const auto text = [&](SQLite::Database& database) {
+        return fmt::format(
             "WITH chosen AS (SELECT id AS row_id, session_buddy_micros(invoked_at) AS moment"
             " FROM skill_invocation {0} ORDER BY moment {1}, row_id {1} LIMIT {2})"
             " SELECT {3} FROM chosen CROSS JOIN skill_invocation ON id = row_id ORDER BY moment {1}, row_id {1}",
-            condition.where(), direction, limit, kQueriedColumns),
-        condition, read_stored);
+            condition.where(), direction, limit, queried_columns(database));
+    };
+    return impl_->rows(text, condition, read_stored);
 }
 
 std::optional<SessionSummary> SkillsQueries::session_summary(std::string_view session_id) {
@@ -185,12 +206,16 @@ std::optional<SessionSummary> SkillsQueries::session_summary(std::string_view se
         if (const auto last = time_of_micros(row, 5)) {
             summary.last_skill_at = std::max(summary.last_skill_at.value_or(*last), *last);
         }
+        summary.unknown_count += row.integer(6);
         return true;
     };
-    impl_->rows(fmt::format("SELECT skill_name, count(*), sum({}), total({}), min(session_buddy_micros(invoked_at)),"
-                            " max(session_buddy_micros(invoked_at)) FROM skill_invocation {} GROUP BY skill_name",
-                            kCompleted, kDuration, condition.where()),
-                condition, by_skill);
+    const auto text = [&](SQLite::Database& database) {
+        return fmt::format(
+            "SELECT skill_name, count(*), sum({}), total({}), min(session_buddy_micros(invoked_at)),"
+            " max(session_buddy_micros(invoked_at)), sum({}) FROM skill_invocation {} GROUP BY skill_name",
+            kCompleted, kDuration, unknown_expression(database), condition.where());
+    };
+    impl_->rows(text, condition, by_skill);
     if (summary.total_invocations == 0) {
         return std::nullopt;
     }
@@ -208,21 +233,24 @@ std::vector<HourlyAggregate> SkillsQueries::hourly_aggregates(const InvocationFi
     const std::string hour =
         fmt::format("session_buddy_micros(invoked_at) - ((session_buddy_micros(invoked_at) % {0}) + {0}) % {0}",
                     kMicrosecondsPerHour);
-    auto found = impl_->rows(
-        fmt::format("SELECT skill_name, {} AS hour, count(*), sum({}), avg(CASE WHEN completed THEN {} END),"
-                    " count(DISTINCT session_id) FROM skill_invocation {} GROUP BY hour, skill_name"
-                    " ORDER BY hour DESC, skill_name DESC LIMIT {}",
-                    hour, kCompleted, kDuration, condition.where(), limit),
-        condition, [](const sql::Statement& row) {
-            return HourlyAggregate{
-                .skill_name = std::string(row.text(0)),
-                .hour = TimePoint{std::chrono::microseconds(row.integer(1))},
-                .invocation_count = row.integer(2),
-                .completed_count = row.integer(3),
-                .completion_rate = static_cast<double>(row.integer(3)) / static_cast<double>(row.integer(2)),
-                .avg_duration_seconds = row.optional_real(4),
-                .unique_sessions = row.integer(5)};
-        });
+    const auto text = [&](SQLite::Database& database) {
+        return fmt::format(
+            "SELECT skill_name, {} AS hour, count(*), sum({}), {}, count(DISTINCT session_id), sum({})"
+            " FROM skill_invocation {} GROUP BY hour, skill_name"
+            " ORDER BY hour DESC, skill_name DESC LIMIT {}",
+            hour, kCompleted, mean_duration_expression(database), unknown_expression(database), condition.where(),
+            limit);
+    };
+    auto found = impl_->rows(text, condition, [](const sql::Statement& row) {
+        return HourlyAggregate{.skill_name = std::string(row.text(0)),
+                               .hour = TimePoint{std::chrono::microseconds(row.integer(1))},
+                               .invocation_count = row.integer(2),
+                               .completed_count = row.integer(3),
+                               .unknown_count = row.integer(6),
+                               .completion_rate = known_rate(row.integer(3), row.integer(2), row.integer(6)),
+                               .avg_duration_seconds = row.optional_real(4),
+                               .unique_sessions = row.integer(5)};
+    });
     std::ranges::reverse(found);
     return found;
 }
@@ -232,27 +260,32 @@ std::vector<PhaseEffectiveness> SkillsQueries::phase_effectiveness(const Invocat
     impl_->check_limit(limit);
     Condition condition(filter);
     condition.add("workflow_phase IS NOT NULL");
-    return impl_->rows(
-        fmt::format(
-            "SELECT skill_name, workflow_phase, count(*) AS invocations, sum({0}), total({1}), avg({1}),"
-            " avg(CASE WHEN completed THEN {1} END), count({1}) FROM skill_invocation {2}"
-            " GROUP BY skill_name, workflow_phase ORDER BY workflow_phase, invocations DESC, skill_name LIMIT {3}",
-            kCompleted, kDuration, condition.where(), limit),
-        condition, [](const sql::Statement& row) {
-            const std::int64_t total = row.integer(2);
-            const std::int64_t completed = row.integer(3);
-            return PhaseEffectiveness{
-                .skill_name = std::string(row.text(0)),
-                .workflow_phase = std::string(row.text(1)),
-                .total_invocations = total,
-                .completed_count = completed,
-                .abandoned_count = total - completed,
-                .timed_count = row.integer(7),
-                .total_duration_seconds = row.real(4),
-                .avg_duration_seconds = row.optional_real(5),
-                .avg_completion_time = row.optional_real(6),
-                .completion_rate = kPercent * static_cast<double>(completed) / static_cast<double>(total)};
-        });
+    const auto text = [&](SQLite::Database& database) {
+        return fmt::format(
+            "SELECT skill_name, workflow_phase, count(*) AS invocations, sum({0}), total({1}), {2}, {3}, count({1}),"
+            " sum({4}) FROM skill_invocation {5}"
+            " GROUP BY skill_name, workflow_phase ORDER BY workflow_phase, invocations DESC, skill_name LIMIT {6}",
+            kCompleted, kDuration, mean_expression(database, kDuration), mean_duration_expression(database),
+            unknown_expression(database), condition.where(), limit);
+    };
+    return impl_->rows(text, condition, [](const sql::Statement& row) {
+        const std::int64_t total = row.integer(2);
+        const std::int64_t completed = row.integer(3);
+        PhaseEffectiveness phase{.skill_name = std::string(row.text(0)),
+                                 .workflow_phase = std::string(row.text(1)),
+                                 .total_invocations = total,
+                                 .completed_count = completed,
+                                 .unknown_count = row.integer(8),
+                                 .abandoned_count = total - completed,
+                                 .timed_count = row.integer(7),
+                                 .total_duration_seconds = row.real(4),
+                                 .avg_duration_seconds = row.optional_real(5),
+                                 .avg_completion_time = row.optional_real(6)};
+        if (const auto rate = known_rate(completed, total, phase.unknown_count)) {
+            phase.completion_rate = kPercent * *rate;
+        }
+        return phase;
+    });
 }
 
 std::vector<ErrorCount> SkillsQueries::error_counts(const InvocationFilter& filter, std::int64_t limit) {
@@ -260,12 +293,15 @@ std::vector<ErrorCount> SkillsQueries::error_counts(const InvocationFilter& filt
     impl_->check_limit(limit);
     Condition condition(filter);
     condition.add(fmt::format("{} = 0 AND error_type IS NOT NULL", kCompleted));
-    return impl_->rows(fmt::format("SELECT error_type, count(*) AS times FROM skill_invocation {} GROUP BY error_type"
-                                   " ORDER BY times DESC, error_type LIMIT {}",
-                                   condition.where(), limit),
-                       condition, [](const sql::Statement& row) {
-                           return ErrorCount{.error_type = std::string(row.text(0)), .count = row.integer(1)};
-                       });
+    const auto text = [&](SQLite::Database&) {
+        return fmt::format(
+            "SELECT error_type, count(*) AS times FROM skill_invocation {} GROUP BY error_type"
+            " ORDER BY times DESC, error_type LIMIT {}",
+            condition.where(), limit);
+    };
+    return impl_->rows(text, condition, [](const sql::Statement& row) {
+        return ErrorCount{.error_type = std::string(row.text(0)), .count = row.integer(1)};
+    });
 }
 
 void SkillsQueries::close_if_stale() {

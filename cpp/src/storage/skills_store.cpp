@@ -12,6 +12,7 @@
 #include "connection.hpp"
 #include "invocation_inserter.hpp"
 #include "lifetimes.hpp"
+#include "marks.hpp"
 #include "row_reader.hpp"
 #include "schema_fragments.hpp"
 #include "session_buddy/core/timestamp.hpp"
@@ -56,11 +57,13 @@ struct SkillsStore::Impl {
                               kMetricsColumns)),
               sums(database, "SELECT " SESSION_BUDDY_TIMED_SUMS " FROM skill_invocation WHERE skill_name = ?1"),
               recent(database,
-                     fmt::format("SELECT {} FROM skill_invocation WHERE invoked_at >= ?1", kInvocationColumns)) {}
+                     fmt::format("SELECT {} FROM skill_invocation WHERE invoked_at >= ?1", kInvocationColumns)),
+              marks(database) {}
         sql::Statement metrics;
         sql::Statement all_metrics;
         sql::Statement sums;
         sql::Statement recent;
+        MarkReader marks;
 
         /// A row of skill_metrics; its durations are recomputed from the invocations if other programs wrote invalid
         /// ones.
@@ -188,7 +191,8 @@ std::vector<SkillMetrics> SkillsStore::real_time_metrics(std::int64_t limit, std
     }
     struct Sums {
         WindowMetrics window;
-        double seconds = 0.0;
+        double measured_seconds = 0.0;
+        double bound_seconds = 0.0;  // of durations that are upper bounds
     };
     return impl_->connection.attempt("cannot read", [&] {
         const TimePoint start = now - window;
@@ -196,11 +200,13 @@ std::vector<SkillMetrics> SkillsStore::real_time_metrics(std::int64_t limit, std
         // Filters by text first, for the index: with any UTC offset, a row in the window has at least this date.
         const std::string from = format_timestamp(start - std::chrono::days{1}).substr(0, 10);
         sql::Statement& rows = impl_->queries->recent.with(from);
+        impl_->queries->marks.restart();
         while (rows.step()) {
-            const auto invocation = read_invocation(rows);
+            auto invocation = read_invocation(rows);
             if (!invocation.has_value() || invocation->invoked_at <= start) {
                 continue;
             }
+            impl_->queries->marks.add_to(*invocation);
             Sums& sums = skills[invocation->skill_name];
             const TimePoint at = std::min(invocation->invoked_at, now);
             sums.window.last_invocation_at =
@@ -208,8 +214,11 @@ std::vector<SkillMetrics> SkillsStore::real_time_metrics(std::int64_t limit, std
             ++sums.window.invocation_count;
             if (invocation->completed) {
                 ++sums.window.completed_count;
+                sums.window.unknown_count += invocation->outcome_is_unknown ? 1 : 0;
                 if (invocation->duration_seconds.has_value()) {
-                    sums.seconds += *invocation->duration_seconds;
+                    const bool is_measured = !invocation->duration_is_bound;
+                    (is_measured ? sums.measured_seconds : sums.bound_seconds) += *invocation->duration_seconds;
+                    sums.window.measured_count += is_measured ? 1 : 0;
                     ++sums.window.timed_count;
                 }
             }
@@ -218,8 +227,11 @@ std::vector<SkillMetrics> SkillsStore::real_time_metrics(std::int64_t limit, std
         result.reserve(skills.size());
         for (auto& [name, sums] : skills) {
             WindowMetrics& metrics = sums.window;
-            metrics.avg_duration_seconds =
-                metrics.timed_count > 0 ? sums.seconds / static_cast<double>(metrics.timed_count) : 0.0;
+            if (metrics.timed_count > 0) {
+                metrics.avg_duration_seconds = metrics.measured_count > 0
+                                                   ? sums.measured_seconds / static_cast<double>(metrics.measured_count)
+                                                   : sums.bound_seconds / static_cast<double>(metrics.timed_count);
+            }
             result.push_back({.skill_name = name, .window = metrics, .lifetime = {}});
         }
         std::ranges::sort(result, [](const SkillMetrics& a, const SkillMetrics& b) {

@@ -123,6 +123,11 @@ bool has_column(SQLite::Database& database, const std::string& table, const std:
                                          nullptr, nullptr, nullptr) == SQLITE_OK;
 }
 
+bool has_known_table(SQLite::Database& database, const char* name) {
+    return sqlite3_table_column_metadata(database.getHandle(), "main", name, nullptr, nullptr, nullptr, nullptr,
+                                         nullptr, nullptr) == SQLITE_OK;
+}
+
 void register_functions(SQLite::Database& database) {
     const int result = sqlite3_create_function_v2(database.getHandle(), "session_buddy_micros", 1,
                                                   SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY, nullptr,

@@ -106,6 +106,8 @@ class DeferredStatement {
 [[nodiscard]] bool has_table(SQLite::Database& database, std::string_view name);
 /// False if the table or the column is missing.
 [[nodiscard]] bool has_column(SQLite::Database& database, const std::string& table, const std::string& column);
+/// The same without a query, for a side table on a frequent path: as of the last statement of this connection.
+[[nodiscard]] bool has_known_table(SQLite::Database& database, const char* name);
 
 /// Registers parse_timestamp on this connection as session_buddy_micros(text), which is NULL for an invalid timestamp.
 /// Must not be used in a trigger or view: other programs do not have it.

@@ -65,14 +65,17 @@ class SkillMetrics:
     recommendation_success_rate: float | None
     first_invoked: str | None
     last_invoked: str | None
-    completion_rate: float  # 0 to 100, as in the table
+    completion_rate: float  # 0 to 100, as in the table: unknown outcomes count as completed
     avg_duration_seconds: float | None
     updated_at: str
 
 
 @dataclass(frozen=True)
 class StoredInvocation:
-    """An invocation as stored: a row of skill_invocation, timestamps unchanged, an invalid duration as None."""
+    """An invocation as stored: a row of skill_invocation, timestamps unchanged, an invalid duration as None.
+
+    `completed` is True for an unknown outcome, as other programs count it.
+    """
 
     # <fields StoredInvocation>
     id: int
@@ -90,6 +93,8 @@ class StoredInvocation:
     embedding: bytes | None
     workflow_phase: str | None
     workflow_step_id: str | None
+    outcome: str  # completed, failed or unknown
+    duration_is_bound: bool  # the duration is an upper bound: it may include a wait
     # </fields>
 
 
@@ -102,6 +107,7 @@ class SessionSummary:
     unique_skills: int
     total_invocations: int
     completed_count: int
+    unknown_count: int  # of completed_count: with an unknown outcome
     abandoned_count: int
     total_duration_seconds: float
     first_skill_at: str | None
@@ -112,14 +118,18 @@ class SessionSummary:
 
 @dataclass(frozen=True)
 class HourlyAggregate:
-    """One skill in one hour (a rollup), with the columns of skill_time_series."""
+    """One skill in one hour (a rollup), with the columns of skill_time_series.
+
+    Unlike the table, the rate leaves unknown outcomes out, and the mean prefers durations that are no upper bounds.
+    """
 
     # <fields HourlyAggregate>
     skill_name: str
     timestamp: str  # the beginning of the hour, UTC
     invocation_count: int
     completed_count: int
-    completion_rate: float  # 0 to 1, as in the table
+    unknown_count: int  # of completed_count: with an unknown outcome
+    completion_rate: float | None  # of the known outcomes, 0 to 1; None if there are none
     avg_duration_seconds: float | None  # mean over completed invocations with a duration
     unique_sessions: int
     # </fields>
@@ -127,19 +137,23 @@ class HourlyAggregate:
 
 @dataclass(frozen=True)
 class PhaseEffectiveness:
-    """One skill in one workflow phase, with the columns of v_skill_effectiveness_by_phase."""
+    """One skill in one workflow phase, with the columns of v_skill_effectiveness_by_phase.
+
+    Unlike the view, the rate leaves unknown outcomes out, and the means prefer durations that are no upper bounds.
+    """
 
     # <fields PhaseEffectiveness>
     skill_name: str
     workflow_phase: str
     total_invocations: int
     completed_count: int
+    unknown_count: int  # of completed_count: with an unknown outcome
     abandoned_count: int
     timed_count: int  # invocations with a duration
     total_duration_seconds: float
     avg_duration_seconds: float | None  # mean over all invocations with a duration
     avg_completion_time: float | None  # mean over the completed ones
-    completion_rate: float  # 0 to 100, as in the view
+    completion_rate: float | None  # of the known outcomes, 0 to 100; None if there are none
     # </fields>
 
 

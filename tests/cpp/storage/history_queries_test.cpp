@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -33,7 +34,7 @@ class History : public testing::Test {
     std::vector<std::string> invocations(const std::optional<std::string>& skill, const char* from, const char* to) {
         std::vector<std::string> found;
         queries.read_series(
-            skill, at(from), at(to),
+            skill, at(from), at(to), now,
             {.invocation =
                  [&](const storage::InvocationView& invocation) {
                      found.push_back(std::string(invocation.skill_name) + ' ' + format_timestamp(invocation.at));
@@ -50,6 +51,7 @@ class History : public testing::Test {
 
     test::TempDir dir;
     std::string path = dir.file("skills.db");
+    TimePoint now = TimePoint::max();
     bool is_cancelled = false;
     HistoryQueries queries{path, std::chrono::milliseconds{100}, [this] { return is_cancelled; }};
 };
@@ -263,6 +265,64 @@ TEST_F(History, reports_a_locked_and_a_damaged_file_and_recovers) {
     EXPECT_THROW(static_cast<void>(queries.pruned_before()), StorageError);
     std::filesystem::rename(copy, path);
     EXPECT_EQ(invocations(std::nullopt, "2026-02-10", "2026-02-11").size(), 1U);
+}
+
+constexpr const char* kMarkTable =
+    "CREATE TABLE IF NOT EXISTS session_buddy_mark (invocation_id INTEGER PRIMARY KEY, marks INTEGER NOT NULL);";
+
+TEST_F(History, a_row_from_the_future_counts_as_now_in_a_range_that_includes_now) {
+    now = at("2026-02-10T12:00:00Z");
+    execute(path, insertion("a", "2099-01-01T00:00:00Z") + insertion("a", "2026-02-10T12:04:00Z") +
+                      insertion("a", "2026-02-10T11:59:00Z"));
+    EXPECT_THAT(invocations("a", "2026-02-10T11:00:00Z", "2026-02-10T12:05:00Z"),
+                UnorderedElementsAre("a 2026-02-10T12:00:00Z", "a 2026-02-10T12:00:00Z", "a 2026-02-10T11:59:00Z"));
+    EXPECT_THAT(invocations("a", "2026-02-10T11:00:00Z", "2026-02-10T12:00:00Z"),
+                UnorderedElementsAre("a 2026-02-10T11:59:00Z"));
+    EXPECT_THAT(invocations("a", "2098-01-01T00:00:00Z", "2100-01-01T00:00:00Z"), testing::IsEmpty());
+}
+
+TEST_F(History, marks_of_rows_and_of_pruned_rows_are_counted) {
+    execute(path, kMarkTable + insertion("a", "2026-02-01T10:10:00Z", "s", true, "900") +  // 1: upper bound
+                      insertion("a", "2026-02-01T10:20:00Z", "s", true, "3") +             // 2: unknown
+                      insertion("a", "2026-02-01T10:30:00Z", "s", false) +                 // 3
+                      insertion("a", "2026-02-01T11:00:00Z", "s", true, "900") +           // 4: unknown, upper bound
+                      insertion("a", "2026-02-20T10:00:00Z", "s", true, "5") +             // 5: unknown
+                      insertion("a", "2026-02-20T10:00:00Z", "s", true, "7") +             // 6: upper bound
+                      "INSERT INTO session_buddy_mark VALUES (1, 2), (2, 1), (4, 3), (5, 1), (6, 2);");
+    Pruner pruner(path, at("2026-02-10"), std::chrono::milliseconds{200});
+    while (pruner.step(at("2026-02-21"))) {
+    }
+    EXPECT_EQ(test::query(path, "SELECT count(*) FROM skill_invocation"), (std::vector<std::string>{"2"}));
+    EXPECT_EQ(test::query(path, "SELECT invocation_id FROM session_buddy_mark"), (std::vector<std::string>{"5", "6"}));
+    std::vector<std::string> found;
+    queries.read_series(
+        "a", at("2026-02-01"), at("2026-02-21"), at("2026-02-21"),
+        {.invocation =
+             [&](const storage::InvocationView& row) {
+                 found.push_back(std::string(row.outcome_is_unknown ? "unknown" : "known") +
+                                 (row.duration_is_bound ? " bound" : ""));
+                 return true;
+             },
+         .hour =
+             [&](const RollupRow& hour) {
+                 found.push_back(std::to_string(hour.invocation_count) + '/' + std::to_string(hour.completed_count) +
+                                 '/' + std::to_string(hour.unknown_count) + '/' + std::to_string(hour.bound_count) +
+                                 ' ' + std::to_string(std::lround(hour.avg_duration_seconds.value_or(0.0))));
+             }});
+    EXPECT_THAT(found, UnorderedElementsAre("3/2/1/1 3", "1/1/1/1 900", "unknown", "known bound"));
+}
+
+TEST_F(History, phases_count_unknown_outcomes_and_prefer_measured_durations) {
+    execute(path, kMarkTable + insertion("a", "2026-02-10T10:00:00Z", "s", true, "900") +
+                      insertion("a", "2026-02-10T10:00:00Z", "s", true, "3") +
+                      insertion("a", "2026-02-10T10:00:00Z", "s", false) +
+                      "INSERT INTO session_buddy_mark VALUES (1, 3), (3, 1);");
+    const SkillHistory history = queries.skill_history("a", at("2026-02-10"), 10, 10);
+    ASSERT_EQ(history.phases.size(), 1U);
+    EXPECT_EQ(history.phases[0].invocation_count, 3);
+    EXPECT_EQ(history.phases[0].completed_count, 2);
+    EXPECT_EQ(history.phases[0].unknown_count, 1) << "a failed row has a known outcome";
+    EXPECT_EQ(history.phases[0].avg_duration_seconds, 3.0);
 }
 
 }  // namespace

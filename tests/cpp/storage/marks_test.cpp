@@ -13,7 +13,7 @@
 namespace session_buddy::storage {
 namespace {
 
-/// As the event store creates it, in whichever process comes first.
+/// As the event store creates it, maybe in another process.
 constexpr const char* kMarkTable =
     "CREATE TABLE IF NOT EXISTS session_buddy_mark (invocation_id INTEGER PRIMARY KEY, marks INTEGER NOT NULL);";
 
@@ -95,6 +95,24 @@ TEST_F(FollowerTest, reads_marks_in_any_order_on_a_read_only_connection) {
     EXPECT_EQ(marks.of(5), 0) << "as of the first read";
     marks.restart();
     EXPECT_EQ(marks.of(5), 3);
+}
+
+TEST_F(FollowerTest, lifetimes_count_unknown_outcomes_from_a_table_that_is_created_later) {
+    start();
+    insert("a");
+    EXPECT_EQ(lifetime(poll(), "a")->unknown_invocations, 0);
+    test::execute(path,
+                  "CREATE TABLE IF NOT EXISTS session_buddy_unknown (skill_name TEXT PRIMARY KEY, invocations INTEGER"
+                  " NOT NULL) WITHOUT ROWID; INSERT INTO session_buddy_unknown VALUES ('a', 1), ('b', 5);" +
+                      test::insertion("a", kRecent) + test::insertion("b", kRecent) + test::insertion("c", kRecent));
+    const Batch batch = poll();
+    EXPECT_EQ(lifetime(batch, "a")->unknown_invocations, 1);
+    EXPECT_EQ(lifetime(batch, "b")->unknown_invocations, 1) << "not more than the completed ones";
+    EXPECT_EQ(lifetime(batch, "c")->unknown_invocations, 0);
+    follower->request_rebuild();
+    const Batch all = poll();
+    EXPECT_EQ(lifetime(all, "a")->unknown_invocations, 1);
+    EXPECT_EQ(lifetime(all, "c")->unknown_invocations, 0);
 }
 
 }  // namespace

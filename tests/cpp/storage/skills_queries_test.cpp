@@ -151,7 +151,7 @@ TEST_F(Queries, counts_by_the_hour) {
     EXPECT_EQ(hours[1].skill_name, "a");
     EXPECT_EQ(hours[1].invocation_count, 3);
     EXPECT_EQ(hours[1].completed_count, 2);
-    EXPECT_DOUBLE_EQ(hours[1].completion_rate, 2.0 / 3.0);
+    EXPECT_DOUBLE_EQ(hours[1].completion_rate.value(), 2.0 / 3.0);
     EXPECT_EQ(hours[1].avg_duration_seconds, 1.5);
     EXPECT_EQ(hours[1].unique_sessions, 2);
     EXPECT_EQ(hours[2].skill_name, "b");
@@ -282,6 +282,45 @@ TEST_F(Queries, threads_share_it_while_another_writes) {
             }
         });
     }
+}
+
+TEST_F(Queries, rates_leave_unknown_outcomes_out_and_means_prefer_measured_durations) {
+    add("a", "2026-02-10T10:00:00Z", "s1", true, 900.0, "test");   // 1: unknown, upper bound
+    add("a", "2026-02-10T10:10:00Z", "s1", true, 3.0, "test");     // 2
+    add("a", "2026-02-10T10:20:00Z", "s1", false, 5.0, "test");    // 3
+    add("b", "2026-02-10T10:00:00Z", "s1", true, 900.0, "setup");  // 4: unknown, upper bound
+    EXPECT_EQ(queries.invocation(1)->outcome, Outcome::completed) << "there are no marks yet";
+    test::execute(path,
+                  "CREATE TABLE IF NOT EXISTS session_buddy_mark (invocation_id INTEGER PRIMARY KEY, marks INTEGER NOT "
+                  "NULL); INSERT INTO session_buddy_mark VALUES (1, 3), (3, 1), (4, 3)");
+    EXPECT_EQ(queries.invocation(1)->outcome, Outcome::unknown);
+    EXPECT_TRUE(queries.invocation(1)->duration_is_bound);
+    EXPECT_EQ(queries.invocation(2)->outcome, Outcome::completed);
+    EXPECT_FALSE(queries.invocation(2)->duration_is_bound);
+    EXPECT_EQ(queries.invocation(3)->outcome, Outcome::failed) << "another program stored it as failed";
+    EXPECT_EQ(queries.session_summary("s1")->unknown_count, 2);
+    const auto hours = queries.hourly_aggregates({}, 10);
+    ASSERT_EQ(hours.size(), 2U);
+    EXPECT_EQ(hours[0].completed_count, 2);
+    EXPECT_EQ(hours[0].unknown_count, 1);
+    EXPECT_EQ(hours[0].completion_rate, 0.5);
+    EXPECT_EQ(hours[0].avg_duration_seconds, 3.0);
+    EXPECT_EQ(hours[1].completion_rate, std::nullopt) << "no outcome is known";
+    EXPECT_EQ(hours[1].avg_duration_seconds, 900.0);
+    const auto phases = queries.phase_effectiveness({}, 10);
+    ASSERT_EQ(phases.size(), 2U);
+    EXPECT_EQ(phases[0].completion_rate, std::nullopt);
+    EXPECT_EQ(phases[1].completion_rate, 50.0);
+    EXPECT_EQ(phases[1].unknown_count, 1);
+    EXPECT_EQ(phases[1].avg_duration_seconds, 4.0);
+    EXPECT_EQ(phases[1].avg_completion_time, 3.0);
+    const auto metrics = store.real_time_metrics(10, std::chrono::hours{24}, at("2026-02-10T11:00:00Z"));
+    ASSERT_EQ(metrics.size(), 2U);
+    EXPECT_EQ(metrics[0].window.unknown_count, 1);
+    EXPECT_EQ(metrics[0].window.measured_count, 1);
+    EXPECT_EQ(metrics[0].window.timed_count, 2);
+    EXPECT_EQ(metrics[0].window.avg_duration_seconds, 3.0);
+    EXPECT_EQ(metrics[1].window.avg_duration_seconds, 900.0);
 }
 
 }  // namespace

@@ -26,7 +26,7 @@ struct CacheRow {
     TimePoint last_invocation_at{};
     std::int64_t invocation_count_1h = 0;
     std::int64_t invocation_count_24h = 0;
-    std::optional<double> avg_completion_rate_24h{};  ///< 0 to 1; NULL without invocations in 24 h
+    std::optional<double> avg_completion_rate_24h{};  ///< 0 to 1, of known outcomes; NULL without any in 24 h
     bool is_anomalous = false;
     std::optional<double> anomaly_score{};
 

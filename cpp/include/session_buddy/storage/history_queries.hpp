@@ -22,14 +22,20 @@ struct InvocationView {
     TimePoint at;
     bool completed = false;
     std::optional<double> duration_seconds{};  ///< satisfies is_valid_duration
+    bool outcome_is_unknown = false;           ///< see core/invocation.hpp, as duration_is_bound
+    bool duration_is_bound = false;
 };
 
 /// A row of skill_time_series: the hourly rollup of one skill.
 struct RollupRow {
     TimePoint hour;  ///< start of the hour
     std::int64_t invocation_count = 0;
-    std::int64_t completed_count = 0;
-    std::optional<double> avg_duration_seconds{};  ///< of completed invocations
+    std::int64_t completed_count = 0;  ///< those with an unknown outcome included
+    std::optional<double>
+        avg_duration_seconds{};  ///< of completed invocations, without upper bounds if there are others
+    // Of pruned rows, counted at their deletion.
+    std::int64_t unknown_count = 0;  ///< of completed_count
+    std::int64_t bound_count = 0;    ///< completed invocations whose duration is an upper bound
 };
 
 /// Fields that are not set match every episode.
@@ -59,8 +65,8 @@ class HistoryQueries {
         std::function<void(const RollupRow&)> hour;
     };
     /// Reads the invocations in [from, to), of one skill or of all, in any order: hours before pruned_before() from
-    /// skill_time_series, later ones row by row.
-    void read_series(const std::optional<std::string>& skill_name, TimePoint from, TimePoint to,
+    /// skill_time_series, later ones row by row. A row from the future counts as `now`.
+    void read_series(const std::optional<std::string>& skill_name, TimePoint from, TimePoint to, TimePoint now,
                      const SeriesConsumer& consumer);
 
     /// How far read_recent() has read.

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "session_buddy/core/clock.hpp"
+#include "session_buddy/core/evidence.hpp"
 #include "session_buddy/storage/error.hpp"
 #include "session_buddy/storage/invocation_record.hpp"
 
@@ -22,6 +23,8 @@ namespace session_buddy::storage {
 struct StoredInvocation {
     std::int64_t id = 0;
     InvocationRecord record;
+    Outcome outcome = Outcome::completed;  ///< unknown only if record.completed, as other programs count it
+    bool duration_is_bound = false;        ///< see core/invocation.hpp
 };
 
 /// Matches rows that satisfy every field that is set.
@@ -43,7 +46,8 @@ struct SessionSummary {
     std::string session_id;
     std::int64_t unique_skills = 0;
     std::int64_t total_invocations = 0;
-    std::int64_t completed_count = 0;
+    std::int64_t completed_count = 0;  ///< those with an unknown outcome included
+    std::int64_t unknown_count = 0;    ///< of completed_count
     std::int64_t abandoned_count = 0;
     double total_duration_seconds = 0.0;
     std::optional<TimePoint> first_skill_at{};  ///< nullopt if no row has a readable time
@@ -52,29 +56,33 @@ struct SessionSummary {
 };
 
 /// One skill in one hour, as in skill_time_series, but aggregated from the rows, and so available for the current hour,
-/// too.
+/// too. Unlike the table, the rate leaves unknown outcomes out, and the mean prefers durations that are no upper
+/// bounds.
 struct HourlyAggregate {
     std::string skill_name;
     TimePoint hour;  ///< start of the hour, UTC
     std::int64_t invocation_count = 0;
-    std::int64_t completed_count = 0;
-    double completion_rate = 0.0;                  ///< 0 to 1, as in skill_time_series
+    std::int64_t completed_count = 0;              ///< those with an unknown outcome included
+    std::int64_t unknown_count = 0;                ///< of completed_count
+    std::optional<double> completion_rate{};       ///< of the known outcomes, 0 to 1; nullopt if there are none
     std::optional<double> avg_duration_seconds{};  ///< of completed invocations with a duration
     std::int64_t unique_sessions = 0;
 };
 
-/// One skill in one workflow phase, as in v_skill_effectiveness_by_phase.
+/// One skill in one workflow phase, as in v_skill_effectiveness_by_phase. Unlike the view, the rate leaves unknown
+/// outcomes out, and the means prefer durations that are no upper bounds.
 struct PhaseEffectiveness {
     std::string skill_name;
     std::string workflow_phase;
     std::int64_t total_invocations = 0;
-    std::int64_t completed_count = 0;
+    std::int64_t completed_count = 0;  ///< those with an unknown outcome included
+    std::int64_t unknown_count = 0;    ///< of completed_count
     std::int64_t abandoned_count = 0;
     std::int64_t timed_count = 0;  ///< invocations with a duration
     double total_duration_seconds = 0.0;
     std::optional<double> avg_duration_seconds{};  ///< of all invocations with a duration
     std::optional<double> avg_completion_time{};   ///< of completed invocations with a duration
-    double completion_rate = 0.0;                  ///< 0 to 100
+    std::optional<double> completion_rate{};       ///< of the known outcomes, 0 to 100; nullopt if there are none
 };
 
 struct ErrorCount {

@@ -56,8 +56,8 @@ class SkillsStore {
     [[nodiscard]] std::optional<SkillMetricsRow> metrics(std::string_view skill_name);
     /// Ordered by total_invocations descending, then name. limit ≥ 0.
     [[nodiscard]] std::vector<SkillMetricsRow> all_metrics(std::int64_t limit);
-    /// Metrics over (now − window, now], without those of the lifetime, in the order of data.top_skills; rows from the
-    /// future count as now.
+    /// Metrics over (now − window, now], without those of the lifetime and without quantiles, in the order of
+    /// data.top_skills; rows from the future count as now.
     [[nodiscard]] std::vector<SkillMetrics> real_time_metrics(std::int64_t limit, std::chrono::microseconds window,
                                                               TimePoint now);
 
