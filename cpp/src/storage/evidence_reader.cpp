@@ -62,9 +62,8 @@ void add_keys(SQLite::Database& database, Invocations& rows) {
 }
 
 Invocations read_rows(SQLite::Database& database, std::string_view condition, const auto&... values) {
-    sql::Statement query(database, fmt::format("SELECT id, skill_name, invoked_at, session_id, completed,"
-                                               " duration_seconds, error_type, {} FROM skill_invocation {}",
-                                               marks_expression(database), condition));
+    sql::Statement query(database, fmt::format("SELECT {} FROM skill_invocation {}", kInvocationColumns, condition));
+    MarkReader mark_reader(database);
     query.with(values...);
     Invocations rows;
     while (query.step()) {
@@ -76,7 +75,7 @@ Invocations read_rows(SQLite::Database& database, std::string_view condition, co
         const bool completed = query.real(4) != 0.0;
         row.values.duration_seconds = read_duration(query, 5);
         row.values.error_type = clean_text(query, 6);
-        const std::int64_t marks = query.integer(7);
+        const std::int64_t marks = mark_reader.of(row.id);
         row.values.outcome = !completed                           ? Outcome::failed
                              : (marks & kUnknownOutcomeMark) != 0 ? Outcome::unknown
                                                                   : Outcome::completed;

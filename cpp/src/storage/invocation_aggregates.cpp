@@ -280,12 +280,21 @@ void InvocationAggregates::recount_hour(const std::string& skill_name, Hour hour
         return;
     }
     run(fmt::format("DELETE FROM skill_time_series WHERE {}", kIsHour), skill_name, micros, from, until);
-    run("INSERT INTO skill_time_series (skill_name, timestamp, invocation_count, completion_rate,"
-        " avg_duration_seconds, unique_sessions)"
-        " SELECT ?1, ?3, count(*), avg(CASE WHEN completed THEN 1.0 ELSE 0.0 END), avg(" SESSION_BUDDY_SECONDS(
-            "") "), count(DISTINCT session_id) FROM skill_invocation WHERE +skill_name = ?1"
-                " AND invoked_at >= ?4 AND invoked_at < ?5 AND session_buddy_micros(invoked_at) >= ?2"
-                " AND session_buddy_micros(invoked_at) < ?2 + 3600000000 HAVING count(*) > 0",
+    // As in the rollup, upper bounds are used only if there are no other durations.
+    const std::string is_bound = sql::has_table(database_, "session_buddy_mark")
+                                     ? fmt::format(
+                                           "EXISTS (SELECT 1 FROM session_buddy_mark AS mark"
+                                           " WHERE mark.invocation_id = skill_invocation.id AND mark.marks & {})",
+                                           kDurationBoundMark)
+                                     : "0";
+    run(fmt::format("INSERT INTO skill_time_series (skill_name, timestamp, invocation_count, completion_rate,"
+                    " avg_duration_seconds, unique_sessions)"
+                    " SELECT ?1, ?3, count(*), avg(CASE WHEN completed THEN 1.0 ELSE 0.0 END),"
+                    " coalesce(avg(CASE WHEN NOT {0} THEN {1} END), avg({1})), count(DISTINCT session_id)"
+                    " FROM skill_invocation WHERE +skill_name = ?1"
+                    " AND invoked_at >= ?4 AND invoked_at < ?5 AND session_buddy_micros(invoked_at) >= ?2"
+                    " AND session_buddy_micros(invoked_at) < ?2 + 3600000000 HAVING count(*) > 0",
+                    is_bound, SESSION_BUDDY_SECONDS("")),
         skill_name, micros, format_timestamp(begin), from, until);
 }
 

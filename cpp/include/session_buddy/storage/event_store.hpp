@@ -52,8 +52,9 @@ struct SkillEvent {
         use,          ///< claims about an invocation: its start, its end, or both
         command,      ///< the same for a slash command that the user typed: deduplicated by session, name and time
         session_end,  ///< the session ended: its open invocations are abandoned
-        // Of callers that report no evidence yet:
-        invocation,  ///< a complete invocation
+        // Events without evidence, as an earlier version spooled them. `completed`, `duration_seconds` and `error_type`
+        // of the record are what they claim.
+        invocation,  ///< a complete invocation; `invoked_at` of the record, or `at`, is its start
         started,     ///< an invocation started
         finished,    ///< an invocation ended
     };
