@@ -177,8 +177,8 @@ py::object name_for_command(const std::vector<std::string>& words, const std::st
     for (const std::string& word : words) {
         command += (command.empty() ? "" : " ") + shell_quote(word);
     }
-    const std::string name = namer.for_shell_command(command);
-    return name == ingest::kUnknownCommand ? py::object(py::none()) : py::object(to_str(name));
+    const auto name = namer.for_shell_command(command);
+    return name ? py::object(to_str(*name)) : py::object(py::none());
 }
 
 }  // namespace

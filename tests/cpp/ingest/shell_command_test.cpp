@@ -1,10 +1,51 @@
-// The simple commands of a command line, in order.
+// The simple commands of a command line, and how they are joined.
 #include "session_buddy/ingest/shell_command.hpp"
 
 #include <gtest/gtest.h>
 
 namespace session_buddy::ingest {
 namespace {
+
+using Kind = ShellNode::Kind;
+
+void add_commands(const ShellNode& node, std::vector<ShellWords>& commands) {
+    if (node.kind == Kind::command && !node.words.empty()) {
+        commands.push_back(node.words);
+    }
+    for (const auto* nodes : {&node.parts, &node.substitutions}) {
+        for (const ShellNode& part : *nodes) {
+            add_commands(part, commands);
+        }
+    }
+}
+
+/// The commands inside `$(…)`, backticks and `<(…)` follow the command that contains them.
+std::vector<ShellWords> split_shell_command(std::string_view text) {
+    std::vector<ShellWords> commands;
+    add_commands(parse_shell_command(text), commands);
+    return commands;
+}
+
+/// "a; b && c" → "list(a and_or(b c))"
+std::string structure(const ShellNode& node) {
+    static constexpr const char* kNames[] = {"command",  "pipeline",  "not",  "and_or", "list",    "background",
+                                             "subshell", "condition", "loop", "choice", "function"};
+    std::string text = node.is_alternative ? "||" : "";
+    if (node.kind == Kind::command || node.kind == Kind::function) {
+        text += node.words.empty() ? "" : node.words[0];
+    }
+    if (node.kind == Kind::command && node.substitutions.empty()) {
+        return text;
+    }
+    text += node.kind == Kind::command ? "" : kNames[static_cast<std::size_t>(node.kind)];
+    text += '(';
+    for (const auto* nodes : {&node.parts, &node.substitutions}) {
+        for (const ShellNode& part : *nodes) {
+            text += (text.back() == '(' ? "" : " ") + structure(part);
+        }
+    }
+    return text + ')';
+}
 
 struct Case {
     const char* name;
@@ -47,7 +88,16 @@ const Case kCases[] = {
     {"array", "A=(b c) && d", {{"A="}, {"d"}}},
     {"arithmetic", "a $((1 + (2))) b", {{"a", "$", "b"}}},
     {"parameter", "a ${b:-c d} $e", {{"a", "$", "$e"}}},
-    {"case_pattern", "case x in y) b ;; esac", {{"case", "x", "in", "y"}, {"b"}, {"esac"}}},
+    {"case_pattern", "case x in y) b ;; z|w) c;; esac; d", {{"b"}, {"c"}, {"d"}}},
+    {"keywords", "if a; then b; elif c; then d; else e; fi", {{"a"}, {"b"}, {"c"}, {"d"}, {"e"}}},
+    {"quoted_keywords_are_words", "'if' a; echo fi; \\{ b", {{"if", "a"}, {"echo", "fi"}, {"{", "b"}}},
+    {"loops", "for x in $(a); do b; done; while c; do d; done", {{"b"}, {"a"}, {"c"}, {"d"}}},
+    {"arithmetic_for", "for ((i=0; i<3; i++)); do b; done", {{"b"}}},
+    {"functions", "t() { a; }; function u { b; }; t", {{"a"}, {"b"}, {"t"}}},
+    {"test_with_operators", "[[ -f a && -n b ]] && c", {{"[[", "-f", "a", "-n", "b"}, {"c"}}},
+    {"simple_parameters", "a $? ${x} ${PIPESTATUS[0]} \"$y\"", {{"a", "$?", "$x", "$PIPESTATUS[0]", "$y"}}},
+    {"redirection_into_a_command", "a > >(b) c", {{"a", "c"}, {"b"}}},
+    {"stray_keywords", "fi; a; done; b }", {{"a"}, {"b", "}"}}},
     {"unfinished_quote", "a 'b; c", {{"a", "b; c"}}},
     {"unfinished_substitution", "a $(b", {{"a", "$"}, {"b"}}},
     {"backslash_at_the_end", "a \\", {{"a", ""}}},
@@ -62,13 +112,46 @@ TEST_P(SplitShellCommand, gives_the_words_of_each_command) {
 INSTANTIATE_TEST_SUITE_P(Grammar, SplitShellCommand, testing::ValuesIn(kCases),
                          [](const auto& entry) { return std::string(entry.param.name); });
 
-TEST(SplitShellCommandLimits, deep_nesting_is_skipped) {
-    std::string text;
-    for (int i = 0; i < 100000; ++i) {
-        text += "$(a ";
+TEST(ParseShellCommand, shows_how_commands_are_joined) {
+    const struct {
+        const char* text;
+        const char* expected;
+    } cases[] = {
+        {"a; b\nc", "list(a b c)"},
+        {"a && b || c", "list(and_or(a b ||c))"},
+        {"a &&\n  b |\n c", "list(and_or(a pipeline(b c)))"},
+        {"a | b |& c; d", "list(pipeline(a b c) d)"},
+        {"! a | b", "list(not(pipeline(a b)))"},
+        {"a & b", "list(background(a) b)"},
+        {"a && b & c", "list(background(and_or(a b)) c)"},
+        {"(a; b) | c", "list(pipeline(subshell(list(a b)) c))"},
+        {"{ a; b; } && c", "list(and_or(list(a b) c))"},
+        {"if a; then b; else c; fi | d", "list(pipeline(condition(list(a) list(b) list(c)) d))"},
+        {"while a; do b; done && c", "list(and_or(loop(list(a) list(b)) c))"},
+        {"for x in y; do b; done", "list(loop(list(b)))"},
+        {"case x in a) b;; *) c; d ;; esac || e", "list(and_or(choice(list(b) list(c d)) ||e))"},
+        {"t() { a; }; t", "list(tfunction(list(a)) t)"},
+        {"x=$(a | b)", "list(x=$(list(pipeline(a b))))"},
+        {"a && ", "list(and_or(a))"},
+        {"&& a", "list(a)"},
+        {"if a; then b", "list(condition(list(a) list(b)))"},
+        {"{ a; b", "list(list(a b))"},
+        {"a ) b", "list(a b)"},
+    };
+    for (const auto& c : cases) {
+        EXPECT_EQ(structure(parse_shell_command(c.text)), c.expected) << c.text;
     }
-    const auto commands = split_shell_command(text);
-    EXPECT_LE(commands.size(), static_cast<std::size_t>(kMaxShellNesting) + 2);
+}
+
+TEST(SplitShellCommandLimits, deep_nesting_is_skipped) {
+    for (const char* opening :
+         {"$(a ", "(a; ", "{ a; ", "if a; then ", "while a; do ", "case a in b) ", "t() { a; ", "! ", "> >(a "}) {
+        std::string text;
+        for (int i = 0; i < 20000; ++i) {
+            text += opening;
+        }
+        EXPECT_LE(split_shell_command(text).size(), static_cast<std::size_t>(kMaxShellNesting) + 2) << opening;
+    }
 }
 
 TEST(SplitShellCommandLimits, a_command_after_the_limit_is_ignored) {
@@ -78,7 +161,9 @@ TEST(SplitShellCommandLimits, a_command_after_the_limit_is_ignored) {
 
 TEST(SplitShellCommandLimits, any_truncated_command_line_is_parsed_to_its_end) {
     const std::string text =
-        "A=(x) sudo 'b c' \"d $(e `f \\`g\\`` ${h} $((1+2)) <<'X'\nz\nX\n)\" $'i\\'' <(j) 2>&1 | k # l\n(m)";
+        "A=(x) sudo 'b c' \"d $(e `f \\`g\\`` ${h} $((1+2)) <<'X'\nz\nX\n)\" $'i\\'' <(j) 2>&1 | k # l\n(m)\n"
+        "if ! a; then b; elif c; then { d; }; fi; case x in y) e;; esac; t() { for f in g; do h; done; }; [[ i && j ]] "
+        "|| k &";
     for (std::size_t length = 0; length <= text.size(); ++length) {
         for (const ShellWords& words : split_shell_command(text.substr(0, length))) {
             EXPECT_FALSE(words.empty());
