@@ -38,7 +38,7 @@ struct TaskRunner {
     std::string_view prefix;          ///< of the skill name, before the task
     std::string_view value_options;   ///< options before the task that take the next word
     std::string_view own_commands;    ///< blank-separated words that are no tasks
-    std::string_view alone;           ///< the skill name without a plain task; empty: not a known tool
+    std::string_view default_skill;   ///< the skill name without a plain task; empty: not a known tool
     std::string_view task_options{};  ///< options whose value is the task: "nx run-many -t test"
 };
 

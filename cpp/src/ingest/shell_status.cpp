@@ -51,7 +51,7 @@ void join(Flow& into, const Flow& other) {
     join(into.failure, other.failure);
 }
 
-/// Whatever the status is.
+/// After either status.
 [[nodiscard]] std::optional<Path> any(const Flow& flow) {
     std::optional<Path> path = flow.success;
     join(path, flow.failure);

@@ -24,7 +24,7 @@ struct CommandMeaning {
     std::string text{};  ///< the skill name of the tool, or the script
     bool is_preparation = false;
     bool hides_status = false;     ///< the wrapper ignores the status of the tool: "find -exec … \;"
-    bool has_own_options = false;  ///< of a script: a shell of its own, to which `set -e` here does not apply
+    bool has_own_options = false;  ///< of a script: another shell, to which `set -e` here does not apply
     bool is_errexit = false;       ///< of a script: "bash -e -c"
     bool is_pipefail = false;      ///< of a script: "bash -o pipefail -c"
 };

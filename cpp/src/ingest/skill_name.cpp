@@ -493,7 +493,7 @@ class SkillNamer::Classifier : public CommandClassifier {
     [[nodiscard]] static std::string task_skill(const TaskRunner& runner, WordSpan rest) {
         const std::string_view task = task_of(runner, rest);
         if (!is_task_name(task)) {
-            return std::string(runner.alone);
+            return std::string(runner.default_skill);
         }
         if (contains_word(runner.own_commands, task)) {
             return {};

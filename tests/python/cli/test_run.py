@@ -130,7 +130,7 @@ def test_the_option_tools_adds_a_tool(db_path: Path, tools: Path, monkeypatch: p
     assert run(db_path, "just", "test").returncode == 0
     monkeypatch.setenv("SESSION_BUDDY_TOOLS", "no rule")
     assert run(db_path, "just", "test").returncode == 0
-    assert rows(db_path, "skill_name") == [("just-test",), ("just",)]
+    assert rows(db_path, "skill_name") == [("just-test",), ("just:test",)]
 
 
 def test_options_name_skill_session_and_phase(db_path: Path) -> None:
