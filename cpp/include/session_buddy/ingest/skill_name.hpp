@@ -21,6 +21,9 @@ namespace session_buddy::ingest {
 /// exceptions: pytest-run, ruff-check, ruff-format.
 [[nodiscard]] std::span<const ToolRule> default_tool_rules();
 
+/// The skill name of a shell command that runs no known tool: the name of the agent's tool.
+inline constexpr std::string_view kUnknownCommand = "Bash";
+
 struct CommandWrapper;
 struct InformationWords;
 struct TaskRunner;
