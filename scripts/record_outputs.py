@@ -25,6 +25,7 @@ HEADER = "%%%% "
 MAX_LINES = 60
 NODE_TOOLS = {
     *("jest", "vitest", "mocha", "ava", "tap", "tsc", "eslint", "prettier", "biome", "pyright"),
+    *("playwright test", "bun test", "bun run"),
     *("npm test", "npm run build", "yarn test", "pnpm test"),
 }
 COLORS = {
@@ -92,6 +93,33 @@ ESLINT_BAD = ESLINT | {"a.mjs": "const a = 1;\nmissing();\n"}
 ESLINT_WARNING = ESLINT | {"a.mjs": "const a = 1;\n"}
 BIOME_OK = {"a.js": "export const value = 1;\n"}
 BIOME_BAD = {"a.js": "export const value = 1\ndebugger\n"}
+PLAYWRIGHT_OK = JS_SUM | {
+    "a.spec.js": "const { test, expect } = require('@playwright/test');\n"
+    "test('1 failed', () => { expect(2).toBe(2); });\n"
+}
+PLAYWRIGHT_BAD = PLAYWRIGHT_OK | {
+    "b.spec.js": "const { test, expect } = require('@playwright/test');\ntest('bad', () => { expect(2).toBe(3); });\n"
+}
+BUN_OK = JS_SUM | {"a.test.js": "import { test } from 'bun:test';\ntest('1 fail', () => {});\n"}
+BUN_BAD = BUN_OK | {"b.test.js": "import { test } from 'bun:test';\ntest('bad', () => { throw new Error('x'); });\n"}
+DENO_OK = {"a_test.js": "Deno.test('FAILED', () => {});\n"}
+DENO_BAD = DENO_OK | {"b_test.js": "Deno.test('bad', () => { throw new Error('x'); });\n"}
+DENO_LINT = {"a.js": "export const value = 1;\n"}
+DENO_LINT_BAD = {"a.js": "export function f( ) { debugger; let a = 1; return a }\n"}
+VITE_OK = {"package.json": '{"scripts": {"build": "vite build"}}\n', "index.html": "<p>text</p>\n"}
+VITE_BAD = VITE_OK | {"index.html": '<script type="module" src="./missing.js"></script>\n'}
+WEBPACK_OK = {"package.json": '{"scripts": {"build": "webpack --mode production"}}\n', "src/index.js": "let a;\n"}
+WEBPACK_BAD = WEBPACK_OK | {"src/index.js": "import './missing';\n"}
+TURBO_FILES = {
+    "package.json": '{"name": "sample", "packageManager": "npm@10.0.0", "workspaces": ["web"], "private": true}\n',
+    "package-lock.json": '{"name": "sample", "lockfileVersion": 3, "requires": true, "packages": {"": {"name": '
+    '"sample", "workspaces": ["web"]}, "node_modules/web": {"resolved": "web", "link": true}, "web": {"version": "1.0.0"}}}\n',
+    "turbo.json": '{"tasks": {"test": {}}}\n',
+}
+TURBO_SCRIPT = '{"name": "web", "version": "1.0.0", "scripts": {"test": "exit %s"}}\n'
+RUBOCOP = {".rubocop.yml": "AllCops:\n  NewCops: disable\n  SuggestExtensions: false\n"}
+RUBOCOP_OK = RUBOCOP | {"a.rb": "# frozen_string_literal: true\n\nputs 1\n"}
+RUBOCOP_BAD = RUBOCOP | {"a.rb": "puts  1\n"}
 SCRIPT = '{"name": "sample", "version": "1.0.0", "scripts": {"test": "%s", "build": "%s"}}\n'
 
 GO = {"go.mod": "module example.org/sample\n\ngo 1.20\n"}
@@ -246,6 +274,24 @@ CASES = (
     Case("ava", "assertion", AVA_BAD, "ava"),
     Case("tap", "plain", {"package.json": "{}", "test/a.js": "require('tap').pass('x')\n"}, "tap --disable-coverage"),
     Case("tap", "fails", {"package.json": "{}", "test/a.js": "require('tap').fail('x')\n"}, "tap --disable-coverage"),
+    Case("playwright test", "plain", PLAYWRIGHT_OK, "playwright test"),
+    Case("playwright test", "assertion", PLAYWRIGHT_BAD, "playwright test"),
+    Case("playwright test", "list", PLAYWRIGHT_BAD, "playwright test --reporter list"),
+    Case("playwright test", "no-tests", JS_SUM, "playwright test"),
+    Case("bun test", "plain", BUN_OK, "bun test"),
+    Case("bun test", "throws", BUN_BAD, "bun test"),
+    Case("bun test", "no-tests", JS_SUM, "bun test"),
+    Case("bun run", "script", {"package.json": SCRIPT % ("exit 3", "exit 2")}, "bun run build"),
+    Case("bun run", "no-script", {"package.json": SCRIPT % ("exit 3", "exit 2")}, "bun run missing"),
+    Case("deno test", "plain", DENO_OK, "deno test"),
+    Case("deno test", "throws", DENO_BAD, "deno test"),
+    Case("deno test", "no-tests", JS_SUM, "deno test"),
+    Case("deno lint", "clean", DENO_LINT, "deno lint"),
+    Case("deno lint", "findings", DENO_LINT_BAD, "deno lint"),
+    Case("deno fmt", "clean", DENO_LINT, "deno fmt --check a.js"),
+    Case("deno fmt", "ugly", DENO_LINT_BAD, "deno fmt --check a.js"),
+    Case("turbo", "plain", TURBO_FILES | {"web/package.json": TURBO_SCRIPT % "0"}, "turbo run test"),
+    Case("turbo", "task", TURBO_FILES | {"web/package.json": TURBO_SCRIPT % "3"}, "turbo run test"),
     Case("tsc", "type", TS_BAD, "tsc --noEmit"),
     Case("tsc", "type-pretty", TS_BAD, "tsc --noEmit --pretty"),
     Case("tsc", "config", TS_CONFIG, "tsc --noEmit"),
@@ -267,6 +313,10 @@ CASES = (
     Case("npm test", "jest", JEST_BAD | {"package.json": SCRIPT % ("jest", "true")}, "npm test"),
     Case("npm test", "vitest", VITEST_OK | {"package.json": SCRIPT % ("vitest run", "true")}, "npm test"),
     Case("npm run build", "no-script", {"package.json": '{"name": "sample"}\n'}, "npm run build"),
+    Case("npm run build", "vite", VITE_OK, "npm run build"),
+    Case("npm run build", "vite-missing", VITE_BAD, "npm run build"),
+    Case("npm run build", "webpack", WEBPACK_OK, "npm run build"),
+    Case("npm run build", "webpack-missing", WEBPACK_BAD, "npm run build"),
     Case("npm run build", "tsc", TS_BAD | {"package.json": SCRIPT % ("true", "tsc --noEmit")}, "npm run build"),
     Case(
         "npm install",
@@ -333,6 +383,9 @@ CASES = (
     Case("rspec", "plain", RSPEC_OK, "rspec a_spec.rb"),
     Case("rspec", "expectation", RSPEC_BAD, "rspec a_spec.rb"),
     Case("rspec", "load", RSPEC_BROKEN, "rspec a_spec.rb"),
+    Case("rubocop", "clean", RUBOCOP_OK, "rubocop --cache false"),
+    Case("rubocop", "findings", RUBOCOP_BAD, "rubocop --cache false"),
+    Case("rubocop", "corrected", RUBOCOP_BAD, "rubocop --cache false -A"),
     Case("rails test", "plain", {"a.rb": MINITEST % "2"}, "ruby a.rb"),
     Case("rails test", "assertion", {"a.rb": MINITEST % "3"}, "ruby a.rb"),
     Case("phpunit", "plain", {"ATest.php": PHPUNIT % "2"}, "phpunit ATest.php"),

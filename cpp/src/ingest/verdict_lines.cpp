@@ -252,6 +252,7 @@ constexpr auto kDenoLint = std::to_array<VerdictLine>({
 });
 constexpr auto kBunTest = std::to_array<VerdictLine>({
     {failed, "# fail"},
+    {failed_if_named, "No tests found!"},
     {failed_if_named, "error: *"},
     {passed_if_last, "0 fail"},
 });

@@ -109,7 +109,7 @@ struct Sample {
 
 TEST(OutputVerdict, judges_recorded_outputs) {
     // The tools write nothing that says it.
-    const std::set<std::string> silent{"npm test: script", "ctest: none"};
+    const std::set<std::string> silent{"npm test: script", "bun run: script", "ctest: none"};
     for (const Sample& sample : samples()) {
         const std::vector<std::string> skills{sample.skill};
         const auto verdict = judge_output(skills, sample.output, LinesShown::all);
@@ -124,6 +124,12 @@ TEST(OutputVerdict, judges_the_last_lines_of_recorded_outputs) {
     const std::set<std::string> silent{
         "npm test: script",
         "ctest: none",
+        "bun run: script",
+
+        "deno fmt: clean",
+        "deno lint: clean",
+        "playwright test: plain",
+        "npm run build: vite-missing",
         "eslint: no-config",
         "node --test: spec-throws",
         "pylint: findings",
