@@ -439,7 +439,8 @@ void read_other(const dom::object& line, std::string_view type, const LineOrigin
         reader.note_time(origin.file, *common.at);
     }
     if (type == "system") {
-        if (detail == "local_command") {
+        // These are commands that Claude Code itself provides, under any name.
+        if (detail == "local_command" && reader.passes_builtin_commands()) {
             read_command(fields, common, text, reader);
         }
     } else if (detail == "enqueue" || detail == "queued_command") {

@@ -61,7 +61,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
 
 @pytest.fixture(scope="module")
 def events(source: Source) -> list[Event]:
-    fired = [event for event in of_transcripts(*source.paths) if "tool_use_id" in event]
+    fired = [event for event in of_transcripts(*source.paths) if "tool_use_id" in event or "prompt" in event]
     return [*fired, *(session_end(session) for session in sorted({event["session_id"] for event in fired}))]
 
 

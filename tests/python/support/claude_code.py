@@ -123,6 +123,8 @@ class Session:
         self.result(key, content, is_error=True if error else is_error, seconds=seconds, whole=whole)
         measured = whole.get("durationMs") if isinstance(whole, dict) else None
         took = seconds if measured is None else measured / 1000
+        if error == "rejected":  # it never ran
+            took = None
         self.expected[key] = ExpectedInvocation(skill, self.name, began, error is None, error, took)
 
     def shell(self, skill: str, command: str, content: str = SECRET, **outcome: Any) -> None:
@@ -242,7 +244,17 @@ def other_command(session: Session) -> None:
 def background_command(session: Session) -> None:
     whole = {"stdout": "", "stderr": "", "interrupted": False, "isImage": False, "backgroundTaskId": "b1"}
     tool_input = {"command": f"tail -f {SECRET}", "run_in_background": True}
-    session.run("Bash", "Bash", tool_input, is_error=False, whole=whole)
+    key = session.use("Bash", **tool_input)
+    began = session.at
+    session.result(key, is_error=False, whole=whole)
+    session.says(
+        "user",
+        f"<task-notification>\n<task-id>b1</task-id>\n<tool-use-id>{key}</tool-use-id>\n<status>completed</status>\n"
+        f'<summary>Background command "{SECRET}" completed (exit code 0)</summary>\n<result>{SECRET}</result>\n'
+        "<usage><duration_ms>5000</duration_ms></usage>\n</task-notification>",
+        seconds=5,
+    )
+    session.expected[key] = ExpectedInvocation("Bash", session.name, began, True, None, 5.0)
 
 
 def read(session: Session) -> None:
@@ -279,7 +291,7 @@ def skill(session: Session) -> None:
 
 def subagent(session: Session) -> None:
     tool = "Agent" if session.since("2.1.63") else "Task"
-    whole = {"status": "completed", "agentId": "a1", "totalDurationMs": 1, "totalToolUseCount": 1, "content": []}
+    whole = {"status": "completed", "agentId": "a1", "totalDurationMs": 12500, "totalToolUseCount": 1, "content": []}
     content = [{"type": "text", "text": SECRET}]
     tool_input = {"subagent_type": "Explore", "prompt": SECRET, "description": SECRET}
     session.run("agent:Explore", tool, tool_input, content, seconds=12.5, whole=whole)
@@ -313,8 +325,9 @@ def typed_skill(session: Session) -> None:
     )
 
 
-def typed_command(session: Session) -> None:
-    session.typed("compact", "<command-name>/compact</command-name>\n<command-message>compact</command-message>")
+def builtin_command(session: Session) -> None:
+    """A command that Claude Code itself provides is no skill."""
+    session.says("user", "<command-name>/compact</command-name>\n<command-message>compact</command-message>")
     session.says("user", f"<local-command-stdout>{SECRET}</local-command-stdout>")
 
 
@@ -393,7 +406,7 @@ KINDS = [
     Kind(question),
     Kind(parallel),
     Kind(typed_skill),
-    Kind(typed_command),
+    Kind(builtin_command),
     Kind(shell_mode),
     Kind(task_notification, first="2.1.119"),
     Kind(failing_tests),

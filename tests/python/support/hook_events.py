@@ -15,6 +15,7 @@ from support.transcripts import SECRET
 
 Event = dict[str, Any]
 
+_BUILTIN = ("clear", "compact", "exit", "model")
 _COMMAND = re.compile(r"<command-name>/([^<\s]+)</command-name>")
 
 
@@ -123,6 +124,9 @@ def of_transcripts(*paths: Path) -> Iterator[Event]:
                 elif "<tool_use_error>" not in (text or ""):
                     yield failure(block["tool_use_id"], text or "", name, **fields)
             elif kind == "text" and entry["type"] == "user" and not entry.get("isSidechain"):
+                if block.get("text", "").startswith("<task-notification>"):
+                    yield event("UserPromptSubmit", prompt=block["text"], session_id=session)
                 command = _COMMAND.search(block.get("text", ""))
                 if command and not entry.get("isCompactSummary"):
-                    yield typed(command[1], session_id=session)
+                    source = "builtin" if command[1] in _BUILTIN else "user"
+                    yield typed(command[1], session_id=session, command_source=source)
