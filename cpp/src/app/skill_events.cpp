@@ -68,6 +68,7 @@ storage::SkillEvent to_skill_event(ingest::ReportedInvocation invocation, TimePo
     evidence.name_basis = NameBasis::report;
     evidence.session_basis = SessionBasis::original;
     evidence.started = reported(parse_timestamp(invocation.invoked_at).value_or(stored.at));
+    stored.record.invoked_at = std::move(invocation.invoked_at);  // stored as given if no better source has another
     evidence.result.outcome =
         reported(ClaimedOutcome{.outcome = invocation.completed ? Outcome::completed : Outcome::failed,
                                 .error_type = invocation.error_type.value_or("")});

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -215,6 +216,20 @@ TEST_F(RowCorrection, a_follower_in_the_same_process_rebuilds_even_if_only_a_mar
     ASSERT_TRUE(batch.rebuilt);
     ASSERT_EQ(batch.rows.size(), 1U);
     EXPECT_FALSE(batch.rows.front().outcome_is_unknown);
+}
+
+TEST_F(RowCorrection, rows_of_a_removed_log_keep_their_marks_and_evidence) {
+    ingest(hook_use("k1").started().ended(Outcome::completed).masked());
+    ingest(hook_use("k2").started());
+    for (const char* suffix : {"-wal", "-shm"}) {
+        std::filesystem::remove(path + suffix);
+    }
+    ingest(hook_use("k3").started().ended(Outcome::completed).masked());
+    EXPECT_THAT(rows(), ElementsAre("pytest-run|1|10.0|NULL|3", "pytest-run|1|10.0|NULL|3"));
+    EXPECT_THAT(query("SELECT * FROM session_buddy_unknown"), ElementsAre("pytest-run|2"));
+    EXPECT_THAT(query("SELECT key FROM session_buddy_open_use"), ElementsAre("k2"));
+    ingest(transcript_use("k1").verdict(Outcome::completed));
+    EXPECT_THAT(query("SELECT * FROM session_buddy_unknown"), ElementsAre("pytest-run|1"));
 }
 
 TEST_F(RowCorrection, a_dry_run_reports_and_stores_nothing) {
