@@ -325,6 +325,7 @@ class Parser {
 
     [[nodiscard]] ShellNode parse_simple_command() {
         ShellNode node{.kind = Kind::command};
+        is_redirected_ = false;  // what stands before the first word may belong to another command
         while (token_ == Token::word) {
             const bool is_plain = !is_quoted_;
             node.words.push_back(take_word());
@@ -340,6 +341,7 @@ class Parser {
             }
         }
         node.substitutions = std::exchange(substitutions_, {});
+        node.is_redirected = is_redirected_;
         return node;
     }
 
@@ -581,8 +583,11 @@ class Parser {
                 here_document();
                 return false;
             }
-        } else if (peek() == '>' || peek() == '&' || peek() == '|') {
-            ++pos_;
+        } else {
+            is_redirected_ = is_redirected_ || (first == '>' && peek() != '&');
+            if (peek() == '>' || peek() == '&' || peek() == '|') {
+                ++pos_;
+            }
         }
         while (is_blank(peek())) {
             ++pos_;
@@ -645,6 +650,7 @@ class Parser {
     Token token_ = Token::end;
     std::string word_;  // of a token that is a word
     bool is_quoted_ = false;
+    bool is_redirected_ = false;            // of the current command
     std::vector<ShellNode> substitutions_;  // of the current command
     std::vector<HereDocument> here_documents_;
 };

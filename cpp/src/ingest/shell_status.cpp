@@ -73,8 +73,14 @@ struct SavedStatus {
     Tools known = 0;  ///< the tools at that time
 };
 
-/// Of the programs at the end of a pipe, these pass on at least the last lines.
-constexpr std::array<std::string_view, 8> kKeepsLastLines = {"tail", "tee", "cat", "less", "more", "nl", "ts", "tac"};
+/// How much of its input a program in a pipe passes on, or of a file.
+[[nodiscard]] LinesShown lines_shown_by(std::string_view program) {
+    constexpr std::array<std::string_view, 7> kAll = {"tee", "cat", "less", "more", "nl", "ts", "tac"};
+    if (std::ranges::find(kAll, program) != kAll.end()) {
+        return LinesShown::all;
+    }
+    return program == "tail" ? LinesShown::last : LinesShown::some;
+}
 
 [[nodiscard]] bool is_one(std::string_view word, std::initializer_list<std::string_view> list) {
     return std::ranges::find(list, word) != list.end();
@@ -101,7 +107,7 @@ class Interpreter {
             } else {
                 known->is_masked |= tool.is_masked;
                 known->may_cause_failure |= tool.may_cause_failure;
-                known->is_filtered |= tool.is_filtered;
+                known->shown = std::max(known->shown, tool.shown);
                 // Two uses of a tool have two statuses.
                 known->printed_status = {};
             }
@@ -214,9 +220,9 @@ class Interpreter {
         for (const ShellNode& part : node.parts) {
             const std::size_t first_tool = tools_.size();
             Flow flow = run_in_subshell(part, {.success = start});
-            if (&part != node.parts.data() && !keeps_last_lines(part)) {
+            if (&part != node.parts.data()) {
                 for (std::size_t i = first_of_pipeline; i < first_tool; ++i) {
-                    tools_[i].is_filtered = true;
+                    tools_[i].shown = std::max(tools_[i].shown, lines_shown_by(part));
                 }
             }
             if (&part == node.parts.data()) {
@@ -246,11 +252,10 @@ class Interpreter {
         return all;
     }
 
-    /// Whether the output before this part of a pipe is shown to its end.
-    [[nodiscard]] static bool keeps_last_lines(const ShellNode& part) {
+    [[nodiscard]] static LinesShown lines_shown_by(const ShellNode& part) {
         const auto program = std::ranges::find_if_not(part.words, is_shell_assignment);
-        return part.kind == ShellNode::Kind::command && program != part.words.end() &&
-               std::ranges::find(kKeepsLastLines, *program) != kKeepsLastLines.end();
+        return part.kind == ShellNode::Kind::command && program != part.words.end() ? ingest::lines_shown_by(*program)
+                                                                                    : LinesShown::some;
     }
 
     [[nodiscard]] Flow run_negation(const ShellNode& node, const Flow& in) {
@@ -362,7 +367,12 @@ class Interpreter {
         if (words.empty()) {
             return node.substitutions.empty() ? Flow{.success = any(in)} : run_substitutions(node, in);
         }
+        const std::size_t first_tool = tools_.size();
         Flow flow = run_words(node, words, in);
+        for (std::size_t i = first_tool; node.is_redirected && i < tools_.size(); ++i) {
+            tools_[i].shown = LinesShown::some;
+            redirected_ |= Tools{1} << i;
+        }
         if (!node.substitutions.empty() && !is_name_lookup(node, words)) {
             const Tools failed = failed_in(run_substitutions(node, in));
             for (auto* path : {&flow.success, &flow.failure}) {
@@ -495,7 +505,17 @@ class Interpreter {
                     .failure = Path{.failed = start.failed | bit,
                                     .cause = (start.cause & ~(kOtherCommand | kLaterCommand)) | bit}};
         }
+        show_redirected(ingest::lines_shown_by(words[0]));
         return {.success = start, .failure = because_of(start, tools_.empty() ? kOtherCommand : kLaterCommand)};
+    }
+
+    /// "pytest > log; tail log"
+    void show_redirected(LinesShown shown) {
+        for (std::size_t i = 0; shown != LinesShown::some && i < tools_.size(); ++i) {
+            if ((redirected_ & (Tools{1} << i)) != 0) {
+                tools_[i].shown = shown;
+            }
+        }
     }
 
     [[nodiscard]] Flow run_script(const CommandMeaning& meaning, const Path& start) {
@@ -657,6 +677,7 @@ class Interpreter {
     const CommandClassifier& classifier_;
     std::vector<KnownTool> tools_;
     Tools uncalled_ = 0;
+    Tools redirected_ = 0;
     std::vector<std::pair<std::string, SavedStatus>> variables_;
     std::vector<SavedStatus> pipe_status_;  // of the last command, if it was a pipeline
     std::vector<PrintedStatus> printed_;

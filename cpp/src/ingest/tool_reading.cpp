@@ -81,18 +81,19 @@ class Conclusion {
     void judge(std::string_view output) {
         std::vector<std::string> skills;
         std::vector<std::size_t> positions;
-        bool is_filtered = false;
+        // A longer output was cut.
+        LinesShown shown = output.size() < kMaxVerdictBytes ? LinesShown::all : LinesShown::last;
         for (std::size_t i = 0; i < tools_.size(); ++i) {
             if (known_[i].may_have_failed) {
                 skills.push_back(tools_[i].skill_name);
                 positions.push_back(i);
-                is_filtered |= tools_[i].is_filtered;
+                shown = std::max(shown, tools_[i].shown);
             }
         }
         if (skills.empty()) {
             return;
         }
-        const auto verdict = judge_output(skills, output, is_filtered ? LinesShown::some : LinesShown::last);
+        const auto verdict = judge_output(skills, output, shown);
         if (!verdict) {
             return;
         }

@@ -436,6 +436,30 @@ TEST(ToolReading, concludes_which_tool_failed) {
     }
 }
 
+TEST(ToolReading, knows_which_lines_of_the_output_are_shown) {
+    const struct {
+        const char* line;
+        LinesShown shown;
+    } cases[] = {
+        {"pytest || true", LinesShown::all},
+        {"pytest 2>&1 | tee log", LinesShown::all},
+        {"pytest | tail -5", LinesShown::last},
+        {"pytest | tee log | tail -5", LinesShown::last},
+        {"pytest | grep passed", LinesShown::some},
+        {"pytest | head", LinesShown::some},
+        {"pytest 2>&1 | grep passed | tail", LinesShown::some},
+        {"pytest > log; ls", LinesShown::some},
+        {"pytest 2>/dev/null; ls", LinesShown::some},
+        {"pytest > log 2>&1; cat log", LinesShown::all},
+        {"pytest &> log; tail log", LinesShown::last},
+        {"pytest > log; grep passed log", LinesShown::some},
+        {"> x; pytest; ls", LinesShown::all},
+    };
+    for (const auto& c : cases) {
+        EXPECT_EQ(static_cast<int>(read_line(c.line).tools.at(0).shown), static_cast<int>(c.shown)) << c.line;
+    }
+}
+
 TEST(ToolReading, needs_the_output_only_where_it_can_matter) {
     EXPECT_FALSE(read_line("ls | tail").needs_output(true));
     EXPECT_FALSE(read_line("cd x && pytest").needs_output(true));

@@ -36,6 +36,7 @@ struct ShellNode {
 
     Kind kind = Kind::list;
     bool is_alternative = false;  ///< of a part of and_or: it follows "||"
+    bool is_redirected = false;   ///< of a simple command: standard output or error goes to a file
     ShellWords words{};
     std::vector<ShellNode> parts{};
     /// The lists in `$(…)`, backticks, `<(…)` and `>(…)` among the words.

@@ -14,6 +14,7 @@
 
 #include "session_buddy/core/evidence.hpp"
 #include "session_buddy/core/tool_rule.hpp"
+#include "session_buddy/ingest/output_verdict.hpp"
 
 namespace session_buddy::ingest {
 
@@ -57,8 +58,8 @@ struct KnownTool {
     bool is_masked = false;
     /// If the command fails, this tool may be the reason. False for "pytest | grep x": the status is that of grep.
     bool may_cause_failure = true;
-    /// Its output passes through a program that selects lines: "pytest | grep failed".
-    bool is_filtered = false;
+    /// Of its output, in that of the command: "pytest | tail" shows the last lines, "pytest | grep failed" some.
+    LinesShown shown = LinesShown::all;
     PrintedStatus printed_status{};
 };
 
