@@ -112,8 +112,9 @@ WEBPACK_OK = {"package.json": '{"scripts": {"build": "webpack --mode production"
 WEBPACK_BAD = WEBPACK_OK | {"src/index.js": "import './missing';\n"}
 TURBO_FILES = {
     "package.json": '{"name": "sample", "packageManager": "npm@10.0.0", "workspaces": ["web"], "private": true}\n',
-    "package-lock.json": '{"name": "sample", "lockfileVersion": 3, "requires": true, "packages": {"": {"name": '
-    '"sample", "workspaces": ["web"]}, "node_modules/web": {"resolved": "web", "link": true}, "web": {"version": "1.0.0"}}}\n',
+    "package-lock.json": '{"name": "sample", "lockfileVersion": 3, "requires": true, "packages": {"": '
+    '{"name": "sample", "workspaces": ["web"]}, "node_modules/web": {"resolved": "web", "link": true}, "web": '
+    '{"version": "1.0.0"}}}\n',
     "turbo.json": '{"tasks": {"test": {}}}\n',
 }
 TURBO_SCRIPT = '{"name": "web", "version": "1.0.0", "scripts": {"test": "exit %s"}}\n'
