@@ -23,6 +23,9 @@ constexpr int kMaxScriptDepth = 4;                // bash -c "bash -c '…'"
 constexpr int kMaxFunctionCalls = 64;
 constexpr int kMaxFunctionDepth = 8;
 constexpr std::size_t kMaxPrintedPrefixBytes = 64;
+// Variables, printed statuses and functions are searched one by one: without a limit, a long script would take
+// quadratic time.
+constexpr std::size_t kMaxRemembered = 64;
 
 struct Path {
     Tools failed = 0;  ///< these may have failed
@@ -149,7 +152,7 @@ class Interpreter {
             case ShellNode::Kind::choice:
                 return run_choice(node, in);
             case ShellNode::Kind::function:
-                if (!node.parts.empty()) {
+                if (!node.parts.empty() && functions_.size() < kMaxRemembered) {
                     functions_.emplace_back(node.words[0], Function{.body = node.parts.data()});
                 }
                 return {.success = any(in)};
@@ -404,7 +407,8 @@ class Interpreter {
         const std::size_t equals = assignment.find('=');
         const std::string_view name = assignment.substr(0, equals);
         std::erase_if(variables_, [name](const auto& variable) { return variable.first == name; });
-        if (const auto status = status_of(assignment.substr(equals + 1), in)) {
+        const auto status = status_of(assignment.substr(equals + 1), in);
+        if (status && variables_.size() < kMaxRemembered) {
             variables_.emplace_back(name, *status);
         }
         pipe_status_.clear();
@@ -617,7 +621,8 @@ class Interpreter {
                 ++end;
             }
             const auto status = status_of(std::string_view(word).substr(dollar, end - dollar), in);
-            if (words[0] == "echo" && status && prefix.size() <= kMaxPrintedPrefixBytes) {
+            if (words[0] == "echo" && status && prefix.size() <= kMaxPrintedPrefixBytes &&
+                printed_.size() < kMaxRemembered) {
                 note_printed_status(PrintedStatus::of(prefix), *status);
             }
             return;

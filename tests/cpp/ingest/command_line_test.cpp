@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "session_buddy/ingest/shell_command.hpp"
 #include "session_buddy/ingest/skill_name.hpp"
 
 namespace session_buddy::ingest {
@@ -495,6 +496,18 @@ TEST(ToolReading, is_bounded_for_any_command) {
         wrappers += "yarn run pnpm run ";
     }
     EXPECT_EQ(name_of(wrappers + "jest"), "yarn pnpm");
+    // Each of these takes seconds if a step of it takes time in proportion to the script.
+    for (const char* part : {"echo x# $?; ", "x#=$?; ", "f#() { a; }; f#; ", "pytest | tail; ", "if a; then b; fi; "}) {
+        std::string script;
+        for (int i = 0; script.size() + 32 < kMaxShellBytes; ++i) {
+            std::string own = part;
+            for (std::size_t at = own.find('#'); at != std::string::npos; at = own.find('#')) {
+                own.replace(at, 1, std::to_string(i));
+            }
+            script += own;
+        }
+        EXPECT_EQ(name_of(script + "; make x"), script.starts_with("pytest") ? "pytest-run" : "make:x");
+    }
 }
 
 }  // namespace
