@@ -114,6 +114,14 @@ constexpr auto kPyright = std::to_array<VerdictLine>({
     {failed, "@.py:#:# - error: *"},
     {passed, "0 errors, ~ warning*"},
 });
+constexpr auto kTy = std::to_array<VerdictLine>({
+    {failed, "Found # diagnostic*"},
+    {passed, "All checks passed!"},
+});
+constexpr auto kPyrefly = std::to_array<VerdictLine>({
+    {failed, "INFO # error*"},
+    {passed, "INFO 0 errors*"},
+});
 constexpr auto kFlake8 = std::to_array<VerdictLine>({{failed_if_named, "@.py:#:#: @ *"}});
 // Other messages than errors depend on --fail-under, and so does the rating.
 constexpr auto kPylint = std::to_array<VerdictLine>({
@@ -276,6 +284,11 @@ constexpr auto kEslint = std::to_array<VerdictLine>({
     {failed, "ESLint couldn't find *"},
     {passed_if_last, "\xE2\x9C\x96 # problem* (0 errors, # warning*"},
     {passed, "\xE2\x9C\x94 No ESLint warnings or errors"},
+});
+// With --deny-warnings, warnings fail, too.
+constexpr auto kOxlint = std::to_array<VerdictLine>({
+    {failed, "Found ~ warning* and # error*."},
+    {passed, "Found 0 warnings and 0 errors."},
 });
 constexpr auto kPrettier = std::to_array<VerdictLine>({
     {failed, "[error] @: *"},
@@ -742,13 +755,15 @@ constexpr auto kCppcheck = std::to_array<VerdictLine>({{failed_if_named, "cppche
 
 constexpr auto kTools = std::to_array<ToolVerdicts>({
     {"pytest-run", ToolKind::test, Inner::none, kPytest, "pytest"},
-    {"unittest", ToolKind::test, Inner::none, kUnittest},
+    {"unittest,manage.py test,setup.py test", ToolKind::test, Inner::none, kUnittest},
     {"tox", ToolKind::test, Inner::failed, kTox},
     {"nox", ToolKind::test, Inner::failed, kNox},
     {"ruff-check", ToolKind::check, Inner::none, kRuffCheck, "ruff"},
     {"ruff-format", ToolKind::check, Inner::none, kRuffFormat, "ruff"},
     {"mypy", ToolKind::check, Inner::none, kMypy},
     {"pyright", ToolKind::check, Inner::none, kPyright},
+    {"ty", ToolKind::check, Inner::none, kTy},
+    {"pyrefly", ToolKind::check, Inner::none, kPyrefly},
     {"flake8", ToolKind::check, Inner::none, kFlake8},
     {"pylint", ToolKind::check, Inner::none, kPylint},
     {"black", ToolKind::check, Inner::none, kBlack},
@@ -770,7 +785,8 @@ constexpr auto kTools = std::to_array<ToolVerdicts>({
     {"deno lint,deno fmt", ToolKind::check, Inner::none, kDenoLint},
     {"bun test", ToolKind::test, Inner::none, kBunTest},
     {"tsc", ToolKind::check, Inner::none, kTsc},
-    {"eslint", ToolKind::check, Inner::none, kEslint},
+    {"eslint,next lint", ToolKind::check, Inner::none, kEslint},
+    {"oxlint", ToolKind::check, Inner::none, kOxlint},
     {"prettier", ToolKind::check, Inner::none, kPrettier},
     {"biome", ToolKind::check, Inner::none, kBiome},
     {"npm install,npm ci,pnpm install,yarn install,bun install", ToolKind::other, Inner::none, kNpmInstall},
@@ -784,7 +800,7 @@ constexpr auto kTools = std::to_array<ToolVerdicts>({
     {"go build,go vet", ToolKind::build, Inner::none, kGoBuild},
     {"golangci-lint", ToolKind::check, Inner::none, kGolangciLint},
     {"staticcheck", ToolKind::check, Inner::none, kStaticcheck},
-    {"cargo test", ToolKind::test, Inner::none, kCargoTest},
+    {"cargo test,cargo bench,cargo llvm-cov", ToolKind::test, Inner::none, kCargoTest},
     {"cargo nextest", ToolKind::test, Inner::none, kNextest},
     {"cargo build,cargo check,cargo clippy", ToolKind::build, Inner::none, kCargoBuild},
     {"cargo fmt,rustfmt", ToolKind::check, Inner::none, kCargoFormat},
@@ -811,7 +827,7 @@ constexpr auto kTools = std::to_array<ToolVerdicts>({
     {"rspec", ToolKind::test, Inner::none, kRspec},
     {"rails test", ToolKind::test, Inner::none, kMinitest},
     {"rubocop", ToolKind::check, Inner::none, kRubocop},
-    {"phpunit", ToolKind::test, Inner::none, kPhpunit},
+    {"phpunit,pest,artisan test", ToolKind::test, Inner::none, kPhpunit},
     {"phpstan", ToolKind::check, Inner::none, kPhpstan},
     {"swift test", ToolKind::test, Inner::none, kSwiftTest},
     {"swift build", ToolKind::build, Inner::none, kSwiftBuild},
