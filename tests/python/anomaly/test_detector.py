@@ -288,7 +288,8 @@ def test_the_limits_of_time() -> None:
 
 
 def test_unknown_outcomes_and_durations_that_are_upper_bounds_change_nothing() -> None:
-    runs = [*steady(*BASELINE, 100, rate=0.85, durations=(1.0,)), *steady(*OBSERVATION, 13, rate=0.62, durations=(1.0,))]
+    runs = [*steady(*BASELINE, 100, rate=0.85, durations=(1.0,))]
+    runs += steady(*OBSERVATION, 13, rate=0.62, durations=(1.0,))
     without = Detector()
     detector = Detector()
     for run in runs:

@@ -210,3 +210,29 @@ def test_queries_write_nothing_and_wait_for_no_writer(storage: SkillsStorage, db
         reader.join(30)
         other.execute("ROLLBACK")
     assert [getattr(answer, "skills", None) for answer in answers] == [{"a": 1}]
+
+
+def test_unknown_outcomes_are_counted_and_left_out_of_rates(storage: SkillsStorage, db_path: Path) -> None:
+    unknown = add(storage, "a", 0, duration_seconds=900.0, workflow_phase="test")
+    failed = add(storage, "a", 1, completed=False, workflow_phase="test")
+    completed = add(storage, "a", 2, duration_seconds=3.0, workflow_phase="test")
+    with contextlib.closing(sqlite3.connect(db_path)) as database:
+        database.execute(
+            "CREATE TABLE IF NOT EXISTS session_buddy_mark (invocation_id INTEGER PRIMARY KEY, marks INTEGER NOT NULL)"
+        )
+        database.execute("INSERT INTO session_buddy_mark VALUES (?, 3)", (unknown,))
+        database.commit()
+    rows = storage.query_invocations(order="oldest")
+    assert [(row.id, row.outcome, row.completed, row.duration_is_bound) for row in rows] == [
+        (unknown, "unknown", True, True),
+        (failed, "failed", False, False),
+        (completed, "completed", True, False),
+    ]
+    (hour,) = storage.get_hourly_aggregates()
+    assert (hour.completed_count, hour.unknown_count, hour.completion_rate) == (2, 1, 0.5)
+    assert hour.avg_duration_seconds == 3.0
+    (phase,) = storage.get_effectiveness_by_phase()
+    assert (phase.unknown_count, phase.completion_rate, phase.avg_completion_time) == (1, 50.0, 3.0)
+    summary = storage.get_session_summary("s1")
+    assert summary is not None
+    assert summary.unknown_count == 1
