@@ -24,6 +24,7 @@ const protocol::Sparklines& HourlyCounts::update(storage::HistoryQueries& histor
             auto& count = counts_.by_skill[std::string(run.skill_name)].at(hour);
             ++count.invocation_count;
             count.completed_count += run.completed ? 1 : 0;
+            count.unknown_count += run.outcome_is_unknown ? 1 : 0;
         });
     return counts_;
 }

@@ -324,6 +324,20 @@ TEST_F(QueryThreadTest, recounts_hours_when_the_hour_or_the_file_changes_and_rea
     EXPECT_EQ((std::vector<int>{found.at(21), found.at(22), found.back()}), (std::vector<int>{0, 0, 1}));
 }
 
+TEST_F(QueryThreadTest, sparklines_count_unknown_outcomes) {
+    QueryThread thread(config, clock);
+    thread.publish(test::snapshot_of(1, {test::skill("a", 4)}));
+    thread.start();
+    test::execute(config.db_path,
+                  test::insertion("a", "2026-02-10T12:00:00Z") + test::insertion("a", "2026-02-10T12:00:00Z") +
+                      "CREATE TABLE IF NOT EXISTS session_buddy_mark (invocation_id INTEGER PRIMARY KEY,"
+                      " marks INTEGER NOT NULL); INSERT INTO session_buddy_mark VALUES (2, 1);");
+    const auto response = response_of(ask(thread, {.query = skills_query("sparkline=true")}));
+    const auto line = json::parse(response.body).at("skills").at(0).at("sparkline");
+    EXPECT_EQ(line.at("completed_count").back(), 2);
+    EXPECT_EQ(line.at("unknown_count").back(), 1);
+}
+
 TEST_F(QueryThreadTest, clients_that_ask_for_the_same_of_one_snapshot_share_one_body_while_it_is_sent) {
     std::size_t rendered = 0;
     QueryThread thread(config, clock, [&rendered](const QueryRequest&, const SnapshotPtr&) {
