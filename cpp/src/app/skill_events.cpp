@@ -69,9 +69,13 @@ storage::SkillEvent to_skill_event(ingest::ReportedInvocation invocation, TimePo
     evidence.session_basis = SessionBasis::original;
     evidence.started = reported(parse_timestamp(invocation.invoked_at).value_or(stored.at));
     stored.record.invoked_at = std::move(invocation.invoked_at);  // stored as given if no better source has another
-    evidence.result.outcome =
-        reported(ClaimedOutcome{.outcome = invocation.completed ? Outcome::completed : Outcome::failed,
-                                .error_type = invocation.error_type.value_or("")});
+    if (invocation.outcome_is_unknown) {
+        evidence.is_abandoned = true;  // not a claim: any other source may know the outcome
+    } else {
+        evidence.result.outcome =
+            reported(ClaimedOutcome{.outcome = invocation.completed ? Outcome::completed : Outcome::failed,
+                                    .error_type = invocation.error_type.value_or("")});
+    }
     if (invocation.duration_seconds) {
         evidence.result.measured_us =
             reported<std::int64_t>(std::llround(*invocation.duration_seconds * kMicrosPerSecond));

@@ -9,6 +9,7 @@
 
 #include "session_buddy/core/ascii.hpp"
 #include "session_buddy/core/duration.hpp"
+#include "session_buddy/core/evidence.hpp"
 #include "session_buddy/core/invocation.hpp"
 #include "session_buddy/core/timestamp.hpp"
 #include "shallow_json.hpp"
@@ -68,6 +69,14 @@ std::int64_t rank_from(const json& value, const std::string& field) {
     return value.get<std::int64_t>();
 }
 
+Outcome outcome_from(const json& value, const std::string& field) {
+    const auto outcome = value.is_string() ? kOutcomes.find(value.get_ref<const std::string&>()) : std::nullopt;
+    if (!outcome) {
+        throw RecordFault{field, "must be completed, failed or unknown"};
+    }
+    return *outcome;
+}
+
 /// A null field counts as missing.
 void read_field(ReportedInvocation& record, const std::string& field, const json& value) {
     if (field == "skill_name") {
@@ -79,6 +88,8 @@ void read_field(ReportedInvocation& record, const std::string& field, const json
             throw RecordFault{field, "must be true or false"};
         }
         record.completed = value.get<bool>();
+    } else if (field == "outcome") {
+        record.outcome_is_unknown = outcome_from(value, field) == Outcome::unknown;
     } else if (field == "key") {
         record.key = validated_text(value, field, is_valid_event_key,
                                     "must be a string of 1 to 1024 bytes without control characters");
@@ -116,11 +127,26 @@ ReportedInvocation read_record(const json& object) {
             read_field(record, field, value);
         }
     }
-    for (const char* field : {"skill_name", "session_id", "completed"}) {
+    const auto has = [&object](const char* field) {
         const auto found = object.find(field);
-        if (found == object.end() || found->is_null()) {
+        return found != object.end() && !found->is_null();
+    };
+    for (const char* field : {"skill_name", "session_id"}) {
+        if (!has(field)) {
             throw RecordFault{field, "is missing"};
         }
+    }
+    if (has("outcome")) {
+        const bool completed = object["outcome"] != kOutcomes[Outcome::failed];
+        if (has("completed") && (record.outcome_is_unknown || record.completed != completed)) {
+            throw RecordFault{"outcome", "contradicts completed: use one of them"};
+        }
+        if (record.outcome_is_unknown && record.error_type) {
+            throw RecordFault{"error_type", "is only for a known outcome"};
+        }
+        record.completed = completed;
+    } else if (!has("completed")) {
+        throw RecordFault{"completed", "is missing"};
     }
     return record;
 }

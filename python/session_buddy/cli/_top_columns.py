@@ -12,7 +12,7 @@ from session_buddy.client import TopSkill
 
 Z_95 = 1.959963984540054
 # Terminal widths below which table columns are left out, so that names keep 12 cells.
-WIDE, MIDDLE, NARROW, SMALL, TINY = 104, 80, 56, 42, 28
+FULL, BROAD, WIDE, MIDDLE, NARROW, SMALL, TINY = 132, 116, 106, 80, 56, 42, 28
 
 
 def wilson(completed: int, count: int) -> tuple[float, float] | None:
@@ -56,6 +56,7 @@ class Column:
     text: Callable[[TopSkill], str]
     key: Callable[[TopSkill], Any]
     press: str = ""  # the key that sorts by it; empty: none does
+    title: str = ""  # above the column; empty: the name
     least_width: int = 0  # of the terminal
     descending: bool = True  # initial direction of a sort
     style: Callable[[TopSkill], str] = lambda skill: ""
@@ -64,9 +65,13 @@ class Column:
     least_plain_width: int = 0  # of the text in plain lines
 
     @property
+    def heading(self) -> str:
+        return self.title or self.name
+
+    @property
     def width(self) -> int:
         """The width in plain lines."""
-        return max(len(self.name), self.least_plain_width)
+        return max(len(self.heading), self.least_plain_width)
 
 
 def _rate(skill: TopSkill) -> float:
@@ -83,7 +88,7 @@ def _success_style(skill: TopSkill) -> str:
 
 
 def _interval(skill: TopSkill) -> str:
-    interval = wilson(skill.completed_count, skill.invocation_count)
+    interval = wilson(*skill.known_outcomes)
     return "-" if interval is None else f"{interval[0]:.1%} - {interval[1]:.1%}"
 
 
@@ -101,13 +106,39 @@ METRICS = (
         least_width=SMALL,
     ),
     Column("success rate", _success, _rate, "c", least_width=TINY, style=_success_style),
-    Column("95 % interval", _interval, _rate, least_width=MIDDLE, dim=True, least_plain_width=15),
+    Column("95 % interval", _interval, _rate, least_width=FULL, dim=True, least_plain_width=15),
+    Column(
+        "unknown",
+        lambda skill: f"{skill.unknown_count or 0:,}",
+        lambda skill: skill.unknown_count or 0,
+        "u",
+        least_width=BROAD,
+        dim=True,
+    ),
     Column(
         "mean duration",
         lambda skill: _duration(skill.avg_duration),
         lambda skill: skill.avg_duration,
         "d",
         least_width=NARROW,
+    ),
+    Column(
+        "median duration",
+        lambda skill: _duration(skill.p50_duration),
+        lambda skill: skill.p50_duration or 0.0,
+        "m",
+        title="median",
+        least_width=MIDDLE,
+        least_plain_width=7,
+    ),
+    Column(
+        "p95 duration",
+        lambda skill: _duration(skill.p95_duration),
+        lambda skill: skill.p95_duration or 0.0,
+        "p",
+        title="p95",
+        least_width=MIDDLE,
+        least_plain_width=7,
     ),
     Column(
         "last used",

@@ -121,7 +121,7 @@ class Model:
         """The whole state as one object, with the names, times and units of the APIs."""
         skills = []
         for skill in self.skills():
-            interval = wilson(skill.completed_count, skill.invocation_count)
+            interval = wilson(*skill.known_outcomes)
             skills.append(
                 {
                     **as_wire(skill),

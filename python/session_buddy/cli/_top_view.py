@@ -15,7 +15,7 @@ from rich.text import Text
 
 from session_buddy.cli._top_columns import METRICS, SKILL, SORTS, WIDE, ago, duration, seconds_since
 from session_buddy.cli._top_model import BUCKETS, Model
-from session_buddy.client import Anomaly, State, TopSkill
+from session_buddy.client import ActiveSession, Anomaly, State, TopSkill
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def _help() -> str:
 
 
 _NOTES = (
-    " success rate is completed / invocations in the server's window, with its 95 % Wilson interval",
+    " success rate is that of known outcomes in the server's window, with its 95 % Wilson interval",
     " sd is how many standard deviations the last hour differs from the day before",
 )
 HELP = _help()
@@ -249,7 +249,7 @@ class Screen:
 
     def _table(self, width: int, skills: Sequence[TopSkill]) -> Table:
         model = self.model
-        sorted_by = SORTS[model.column].name
+        sorted_by = SORTS[model.column].heading
         arrow = self._glyphs.arrows[model.descending]
         table = Table(box=None, expand=True, padding=(0, 1, 0, 0), header_style="bold")
 
@@ -260,7 +260,7 @@ class Screen:
         metrics = [metric for metric in METRICS if width >= metric.least_width]
         add(SKILL.name, "left", ratio=1)
         for metric in metrics:
-            add(metric.name, "right", "dim" if metric.dim else "")
+            add(metric.heading, "right", "dim" if metric.dim else "")
         if width >= WIDE:
             add("last 24 h" if model.hours is not None else "last 2 min", "left")
         for skill in skills:
@@ -291,13 +291,19 @@ class Screen:
         newest = sorted(sessions, key=lambda session: session.last_activity_at, reverse=True)
         for session in newest[:MAX_SESSIONS]:
             details = (
-                f"  {session.completed:,}/{session.invocations:,} completed  {_skill_count(session.distinct_skills)}"
+                f"  {_completed(session)}  {_skill_count(session.distinct_skills)}"
                 f"  {ago(seconds_since(session.first_activity_at))} long"
                 f"  {ago(seconds_since(session.last_activity_at))} ago"
             )
             line = Text("  ").append(truncate(self._shown(session.session_id), max(10, width - len(details) - 4)))
             lines.append(line.append(details, "dim"))
         return [*lines, *_more(len(sessions) - MAX_SESSIONS)]
+
+
+def _completed(session: ActiveSession) -> str:
+    unknown = session.unknown or 0
+    note = f" ({unknown:,} unknown)" if unknown else ""
+    return f"{session.completed - unknown:,}/{session.invocations:,} completed{note}"
 
 
 def _skill_count(count: int) -> str:
@@ -320,7 +326,7 @@ def plain(model: Model, glyphs: Glyphs) -> str:
     lines = [f"{glyphs.printable(model.url)}  {connection(model)}  {at}"]
     skills = model.skills()
     width = max([5, *(cell_len(glyphs.printable(skill.skill_name)) for skill in skills)])
-    lines.append("  ".join([f"{'skill':<{width}}", *(f"{metric.name:>{metric.width}}" for metric in METRICS)]))
+    lines.append("  ".join([f"{'skill':<{width}}", *(f"{metric.heading:>{metric.width}}" for metric in METRICS)]))
     for skill in skills:
         name = glyphs.printable(skill.skill_name)
         cells = (f"{metric.text(skill) + metric.suffix:>{metric.width}}" for metric in METRICS)
@@ -335,7 +341,7 @@ def plain(model: Model, glyphs: Glyphs) -> str:
         )
     for session in model.sessions.active_sessions if model.sessions else ():
         lines.append(
-            f"session: {glyphs.printable(session.session_id)} {session.completed:,}/{session.invocations:,} completed, "
+            f"session: {glyphs.printable(session.session_id)} {_completed(session)}, "
             f"{_skill_count(session.distinct_skills)}, {ago(seconds_since(session.last_activity_at))} ago"
         )
     return "\n".join(lines)

@@ -92,6 +92,19 @@ TEST(SkillEventOfReport, keeps_every_field) {
     EXPECT_EQ(made.record.embedding, std::nullopt);
 }
 
+TEST(SkillEventOfReport, with_an_unknown_outcome_claims_none) {
+    ReportedInvocation report;
+    report.skill_name = "deploy";
+    report.completed = true;
+    report.outcome_is_unknown = true;
+    report.duration_seconds = 2.0;
+    const SkillEvent made = to_skill_event(std::move(report), kReceivedAt);
+    EXPECT_FALSE(made.evidence.result.outcome.exists());
+    EXPECT_TRUE(made.evidence.is_settled());
+    EXPECT_EQ(resolve(made.evidence, made.at).outcome, Outcome::unknown);
+    EXPECT_EQ(resolve(made.evidence, made.at).duration_seconds, 2.0);
+}
+
 TEST(SkillEventOfReport, started_a_duration_before_it_was_reported) {
     const auto at = [](std::optional<double> duration) {
         ReportedInvocation report;

@@ -111,6 +111,34 @@ TEST(ReportedInvocations, a_null_field_counts_as_missing) {
     }
 }
 
+TEST(ReportedInvocations, have_an_outcome_instead_of_completed) {
+    const auto read = [](json fields) {
+        fields.update({{"skill_name", "deploy"}, {"session_id", "ci"}});
+        const auto records = must_read_report(fields.dump());
+        return records.empty() ? ReportedInvocation{} : records[0];
+    };
+    EXPECT_TRUE(read({{"outcome", "completed"}}).completed);
+    EXPECT_FALSE(read({{"outcome", "completed"}}).outcome_is_unknown);
+    EXPECT_FALSE(read({{"outcome", "failed"}, {"error_type", "timeout"}}).completed);
+    EXPECT_TRUE(read({{"outcome", "unknown"}}).completed);
+    EXPECT_TRUE(read({{"outcome", "unknown"}}).outcome_is_unknown);
+    EXPECT_TRUE(read({{"outcome", "unknown"}, {"completed", nullptr}}).outcome_is_unknown);
+    EXPECT_FALSE(read({{"outcome", nullptr}, {"completed", false}}).completed);
+    EXPECT_TRUE(read({{"outcome", "completed"}, {"completed", true}}).completed);
+}
+
+TEST(ReportedInvocations, must_not_contradict_themselves) {
+    for (const auto& [outcome, completed] : {std::pair("completed", false), std::pair("failed", true),
+                                             std::pair("unknown", true), std::pair("unknown", false)}) {
+        const ReportFault fault = report_fault_of(record({{"outcome", outcome}, {"completed", completed}}).dump());
+        EXPECT_EQ(fault.field, "outcome") << outcome;
+        EXPECT_EQ(fault.reason, "outcome contradicts completed: use one of them");
+    }
+    const ReportFault fault = report_fault_of(
+        json{{"skill_name", "s"}, {"session_id", "s"}, {"outcome", "unknown"}, {"error_type", "timeout"}}.dump());
+    EXPECT_EQ(fault.field, "error_type");
+}
+
 TEST(ReportedInvocations, an_array_keeps_its_order) {
     EXPECT_EQ(
         names(must_read_report(json::array({record({{"skill_name", "b"}}), record({{"skill_name", "a"}})}).dump())),
@@ -269,6 +297,9 @@ std::vector<FieldCase> wrong_fields() {
     }
     for (const json& value : {json(1), json(0), json("true"), json(kPrivateText), json::array(), json::object()}) {
         cases.push_back({"completed", value, "true or false"});
+    }
+    for (const json& value : {json(""), json("Completed"), json(kPrivateText), json(true), json(1), json::array()}) {
+        cases.push_back({"outcome", value, "completed, failed or unknown"});
     }
     for (const json& value : {json(-1), json(-0.001), json(-1e308), json(100'000'000.1), json(1e308), json(UINT64_MAX),
                               json("2"), json(true), json(kPrivateText), json::array({1}), json::object()}) {

@@ -25,10 +25,10 @@ from websockets.sync.server import ServerConnection, serve
 
 from session_buddy.cli._connection import MAX_LOOKUPS, DetachedThreads
 from session_buddy.cli._terminal import Keys
-from session_buddy.cli._top_columns import SORTS, ago, duration, wilson
+from session_buddy.cli._top_columns import METRICS, SORTS, ago, duration, wilson
 from session_buddy.cli._top_model import BUCKET_SECONDS, BUCKETS, Activity
 from session_buddy.cli._top_view import ASCII, UNICODE, kind, sparkline, truncate
-from session_buddy.client import Anomaly, TopSkill
+from session_buddy.client import Anomaly, TopSkill, as_wire
 from support.certificates import Certificates
 from support.histories import fill, invocations
 from support.paths import ROOT
@@ -98,11 +98,11 @@ def test_skills_anomalies_sessions_and_the_connection_are_shown(db_path: Path) -
         *[Invocation(now, skill="steady", duration=2.5)] * 4,
     ]
     replace_rows(db_path, runs)
-    with Server(db_path) as server, Terminal(top("--url", server.url)) as terminal:
+    with Server(db_path) as server, Terminal(top("--url", server.url), columns=140) as terminal:
         picture = terminal.wait_for("anomalies: 1")
         assert re.match(rf"session-buddy {server.url}  connected, data \d s old$", picture[0])
-        assert re.match(r"mypy +100 +84\.0% +75\.6% - 89\.9% +1\.00 s +\d+s", picture[2])
-        assert re.match(r"steady +4 +100\.0% +51\.0% - 100\.0% +2\.50 s +\d+s", picture[3])
+        assert re.match(r"mypy +100 +84\.0% +75\.6% - 89\.9% +0 +1\.00 s +(\d[.\d]+ m?s +){2}\d+s", picture[2])
+        assert re.match(r"steady +4 +100\.0% +51\.0% - 100\.0% +0 +2\.50 s +(2\.\d\d s +){2}\d+s", picture[3])
         (line,) = [line for line in picture if "Success rate fell" in line]
         assert re.match(r"  mypy  Success rate fell  100\.0% → 20\.0%  [\d.]+ sd  since 30m$", line)
         (line,) = [line for line in picture if "session-1" in line]
@@ -199,7 +199,7 @@ def test_it_fits_a_terminal_of_any_size_also_while_it_changes(served: Server, co
             picture = terminal.wait_for(lambda picture: any("skill-29" in line for line in picture))
             terminal.wait_for(lambda picture: any("of 30" in line for line in picture) and "ski" in picture[1])
             assert max(map(cell_len, picture)) <= columns
-            assert ("last 24 h" in picture[1] or "last 2 min" in picture[1]) == (columns >= 104)
+            assert ("last 24 h" in picture[1] or "last 2 min" in picture[1]) == (columns >= 106)
         terminal.resize(100, 40)
         terminal.wait_for(lambda picture: len(shown_skills(picture)) > 20 and "q quit" in picture[-1])
         terminal.press("q")
@@ -236,7 +236,7 @@ HOSTILE = [
 
 def test_hostile_names_are_escaped_and_break_nothing(db_path: Path) -> None:
     fill(db_path, *[invocations(name, 2, session_id=f"s {name}") for name in HOSTILE])
-    with Server(db_path) as server, Terminal(top("--url", server.url), lines=40) as terminal:
+    with Server(db_path) as server, Terminal(top("--url", server.url), columns=140, lines=40) as terminal:
         picture = terminal.wait_for("markup")
         whole = "\n".join(picture)
         for text in ("[red]markup[/red] ", "\\u202egnp.exe ", "a\\u200bb ", "مرحبا ", "[/] ", "\\[x "):
@@ -342,7 +342,7 @@ def test_once_prints_one_state(served: Server) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert re.match(rf"{served.url}  connected, data 0 s old  \d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ$", lines[0])
-    assert re.match(r"skill-29 +30 +96\.7% +83\.3% - 99\.4% +31\.0 s +\d+s ago$", lines[2])
+    assert re.match(r"skill-29 +30 +96\.7% +83\.3% - 99\.4% +0 +31\.0 s +(3\d\.\d s +){2}\d+s ago$", lines[2])
     assert sum(line.startswith("skill-") for line in lines) == 30
     assert sum(line.startswith("session: s-") for line in lines) == 30
 
@@ -359,7 +359,8 @@ def test_once_fails_where_a_skill_was_never_recorded(served: Server) -> None:
 def test_columns_and_anomalies_have_the_labels_of_the_dashboard() -> None:
     page = (ROOT / "dashboard" / "src" / "views" / "metrics.tsx").read_text()
     labels = re.findall(r"\blabel: '([^']+)'", page)
-    assert sorted(label.lower() for label in labels) == sorted(column.name for column in SORTS)
+    # The dashboard shows the number of unknown outcomes in the cell of the success rate.
+    assert sorted(label.lower() for label in labels) == sorted({column.name.lower() for column in SORTS} - {"unknown"})
     words = re.findall(r"^  \w+: '([^']+)',$", (ROOT / "dashboard" / "src" / "anomaly.ts").read_text(), re.MULTILINE)
     kinds = [("performance_drop", 0.1), ("performance_spike", 0.9), ("pattern_shift", 0.9), ("pattern_shift", 0.1)]
     assert [*(kind(Anomaly("a", each, 0.5, observed, 3.0)) for each, observed in kinds), "Unusual"] == words
@@ -390,7 +391,10 @@ def test_once_as_json_has_names_and_units_of_the_api(served: Server) -> None:
     assert (four["completion_rate"], four["avg_duration"]) == (0.8, 56.0)
     assert four["completion_rate_low"] < 0.8 < four["completion_rate_high"]
     assert len(state["active_sessions"]) == 30
+    assert (four["unknown_count"], four["measured_count"]) == (0, 4)
+    assert four["p50_duration"] == pytest.approx(56.0, rel=0.04)
     known = {"skill_name", "invocation_count", "completed_count", "avg_duration", "last_invocation_at"}
+    known |= {"unknown_count", "p50_duration", "p95_duration", "measured_count"}
     data = {"top_skills": [{key: skill[key] for key in known} for skill in state["skills"]], "anomalies": []}
     validated({"type": "metrics_update", "timestamp": state["timestamp"], "data": data})
 
@@ -606,6 +610,25 @@ def test_without_hours_from_the_server_sparklines_are_of_what_was_seen(answer: t
 
 
 # ---- Parts
+
+
+def test_rates_and_intervals_are_over_known_outcomes() -> None:
+    at = datetime.now(timezone.utc)
+    skill = TopSkill("a", 50, 46, 1.0, at, unknown_count=8, p50_duration=1.2, p95_duration=None, measured_count=3)
+    cells = {column.name: column.text(skill) for column in METRICS}
+    assert (cells["success rate"], cells["95 % interval"]) == ("90.5%", "77.9% - 96.2%")
+    assert (cells["unknown"], cells["median duration"], cells["p95 duration"]) == ("8", "1.20 s", "-")
+    assert TopSkill("a", 8, 8, 1.0, at, unknown_count=8).completion_rate is None
+    assert TopSkill("a", 8, 4, 1.0, at).completion_rate == 0.5  # of an update without details
+
+
+def test_absent_fields_are_omitted_from_json() -> None:
+    at = datetime(2026, 2, 10, 12, tzinfo=timezone.utc)
+    plain = {"skill_name": "a", "invocation_count": 1, "completed_count": 1, "avg_duration": 1.0}
+    plain["last_invocation_at"] = "2026-02-10T12:00:00Z"
+    assert as_wire(TopSkill("a", 1, 1, 1.0, at)) == plain
+    details = {"unknown_count": 0, "p50_duration": None, "p95_duration": None, "measured_count": 0}
+    assert as_wire(TopSkill.from_wire({**plain, **details})) == {**plain, **details}
 
 
 def test_wilson_intervals_are_those_of_the_textbook() -> None:

@@ -20,7 +20,8 @@ struct ReportedInvocation {
     std::string key;  ///< dedup key; empty: not deduplicated
     std::string skill_name;
     std::string session_id;
-    bool completed = false;
+    bool completed = false;                  ///< true if the outcome is unknown
+    bool outcome_is_unknown = false;         ///< then there is no error_type
     std::string invoked_at;                  ///< a timestamp for parse_timestamp; empty: now
     std::optional<double> duration_seconds;  ///< satisfies is_valid_duration
     std::optional<std::string> error_type;   ///< only letters, digits and _ . : -; at most 64
