@@ -27,6 +27,7 @@ void bind_queries(py::module_& module);
 void bind_ingest(py::module_& module);
 void bind_prune(py::module_& module);
 void bind_corrections(py::module_& module);
+void bind_evidence(py::module_& module);
 void bind_anomaly(py::module_& module);
 void bind_server(py::module_& module);
 

@@ -71,6 +71,7 @@ PYBIND11_MODULE(_native, module) {
     bindings::bind_ingest(module);
     bindings::bind_prune(module);
     bindings::bind_corrections(module);
+    bindings::bind_evidence(module);
     bindings::bind_anomaly(module);
     bindings::bind_server(module);
 }

@@ -69,6 +69,54 @@ class Correction(TypedDict):
 
 # </fields>
 
+# <fields ClaimedEnd ExplainedInvocation>
+class ClaimedEnd(TypedDict):
+    outcome: str | None  # as its source reported it
+    error_type: str | None
+    outcome_by: str | None
+    at: str | None
+    at_by: str | None
+    measured_seconds: float | None
+    measured_by: str | None
+
+class ExplainedInvocation(TypedDict):
+    id: int | None  # none while it is open
+    key: str | None
+    skill_name: str
+    session_id: str
+    invoked_at: str
+    outcome: str  # `completed`, `failed` or `unknown`
+    error_type: str | None
+    duration_seconds: float | None
+    duration_is_bound: bool  # an upper bound
+    seen_by: int  # bits, as in session_buddy_source
+    has_evidence: bool  # if not, an earlier version or another program recorded it, and the rest is empty
+    in_background: bool
+    is_masked: bool
+    is_abandoned: bool
+    name_basis: str
+    session_is_copied: bool
+    started_at: str | None
+    started_by: str | None
+    result: ClaimedEnd  # the end of the call
+    background_end: ClaimedEnd  # the end of what the call left running in the background
+    verdict: str | None  # what the output of the tool shows
+    verdict_by: str | None
+
+# </fields>
+
+MAX_EXPLAINED: int
+
+def explain_invocations(
+    db_path: str,
+    *,
+    busy_timeout: float,
+    id: int | None = None,
+    last: int = 0,
+    open: int = 0,
+    skill: str = "",
+) -> list[ExplainedInvocation]: ...
+
 class DetectorSettings(TypedDict):
     threshold: float
     baseline_window: float
@@ -157,6 +205,9 @@ def import_transcripts(
     progress: Callable[[int, int], bool] | None = None,
     tools: str = "",
     builtin_commands: bool = False,
+    reclassify: bool = False,
+    dry_run: bool = False,
+    hook_timeout: float = 3600.0,
 ) -> dict[str, object]: ...
 def watch_transcripts(
     paths: list[Path],
@@ -168,6 +219,7 @@ def watch_transcripts(
     once: bool = False,
     tools: str = "",
     builtin_commands: bool = False,
+    hook_timeout: float = 3600.0,
 ) -> None: ...
 def load_transcripts(
     paths: list[Path], *, progress: Callable[[int, int], bool] | None = None

@@ -38,6 +38,7 @@ _COMMANDS = {
     ),
     "top": _Command("session_buddy.cli.top", "live terminal view of a running server"),
     "notify": _Command("session_buddy.cli.notify", "notify a webhook or a command when an anomaly starts or ends"),
+    "explain": _Command("session_buddy.cli.explain", "show why an invocation has its name, outcome and duration"),
     "prune": _Command("session_buddy.cli.prune", "delete old invocations and keep their totals"),
     "forget": _Command("session_buddy.cli.forget", "delete a skill or an invocation that was recorded by mistake"),
     "rename": _Command("session_buddy.cli.rename", "rename a skill"),

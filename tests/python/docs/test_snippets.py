@@ -49,6 +49,7 @@ PLAN: dict[str, list[tuple[str, Runner]]] = {
     "docs/explanation/anomaly-calibration.md": [],
     "docs/explanation/anomaly-detection.md": [],
     "docs/explanation/architecture.md": [("text", texts.drawing), ("text", texts.drawing), ("text", texts.drawing)],
+    "docs/explanation/outcomes.md": [("bash", commands.explains), ("text", texts.drawing)],
     "docs/explanation/performance.md": [("bash", commands.make_target)],
     "docs/explanation/reliability.md": [],
     "docs/explanation/security.md": [],
@@ -92,7 +93,11 @@ PLAN: dict[str, list[tuple[str, Runner]]] = {
         ("bash", commands.runs),
         ("python", clients.python_without_server),
     ],
-    "docs/how-to/transcripts.md": [("bash", commands.imports), ("bash", commands.watches)],
+    "docs/how-to/transcripts.md": [
+        ("bash", commands.imports),
+        ("bash", commands.watches),
+        ("bash", commands.reclassifies),
+    ],
     "docs/integrations/CRACKERJACK.md": [
         ("bash", commands.runs),
         ("bash", commands.runs),

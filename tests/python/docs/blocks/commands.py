@@ -13,7 +13,9 @@ from pathlib import Path
 
 from docs.blocks.running import bash, environment, rows_in
 from support import tools
+from support.databases import execute
 from support.histories import fill, invocations
+from support.hook_events import pre, run_hook
 from support.markdown import Block
 from support.paths import ROOT
 from support.processes import Program
@@ -104,6 +106,29 @@ def imports(block: Block, home: Path) -> None:
     with contextlib.closing(sqlite3.connect(database)) as connection:
         rows = connection.execute("SELECT skill_name, completed, duration_seconds FROM skill_invocation").fetchall()
     assert rows == [("Read", 1, 1.5)]
+
+
+def reclassifies(block: Block, home: Path) -> None:
+    """Corrects a row of the home folder as an earlier version recorded it; the dry run changes nothing."""
+    write_session(home)
+    bash("session-buddy import", home)
+    (database,) = home.rglob("skills.db")
+    execute(database, "UPDATE session_buddy_source SET evidence = NULL")
+    execute(database, "UPDATE skill_invocation SET completed = 0, error_type = 'tool_error'")
+    output = bash(block.text, home)
+    assert "Would correct 1 row:\n            Read: 1 row: 1 failed → completed" in output
+    assert "Corrected 1 row:\n            Read: 1 row: 1 failed → completed" in output
+
+
+def explains(block: Block, home: Path) -> None:
+    """Explains the row and the open invocation in the home folder."""
+    write_session(home)
+    bash("session-buddy import", home)
+    (database,) = home.rglob("skills.db")
+    assert run_hook(pre("t2", "Grep"), database).returncode == 0
+    output = bash(block.text.replace("1284", "1"), home)
+    assert output.count("#1  Read  completed") == 2
+    assert "open  Grep  not ended yet" in output
 
 
 def watches(block: Block, home: Path) -> None:
