@@ -15,6 +15,7 @@
 #include "session_buddy/app/transcript_import.hpp"
 #include "session_buddy/app/transcript_watch.hpp"
 #include "session_buddy/core/clock.hpp"
+#include "session_buddy/core/config.hpp"
 #include "session_buddy/core/enum_names.hpp"
 #include "session_buddy/core/tool_rule.hpp"
 #include "session_buddy/ingest/error_class.hpp"
@@ -40,6 +41,14 @@ app::ImportProgressCallback to_callback(const py::object& progress) {
 constexpr auto kImportProblem =
     entity("Problem", "", field<"path">(&app::ImportProblem::path), field<"reason">(&app::ImportProblem::reason));
 
+constexpr auto kSkillCorrections = entity(
+    "SkillCorrections", "", field<"skill_name">(&app::SkillCorrections::skill_name, "Before the import."),
+    field<"rows">(&app::SkillCorrections::rows),
+    field<"outcomes">(&app::SkillCorrections::outcomes, "Of rows: with another outcome, such as `completed → failed`."),
+    field<"renamed">(&app::SkillCorrections::renamed, "Of rows: with another skill name."),
+    field<"error_types">(&app::SkillCorrections::error_types, "Of rows: failed before and after, for another reason."),
+    field<"durations">(&app::SkillCorrections::durations, "Of rows: with another duration, or an upper bound now."));
+
 template <auto kMember>
 constexpr auto kCount = within(&ImportSummary::counts, kMember);
 
@@ -64,23 +73,41 @@ constexpr auto kImportSummary = entity(
     field<"results_without_use">(kCount<&TranscriptCounts::results_without_use>),
     field<"found_by_skill">(&ImportSummary::found_by_skill),
     field<"recorded_by_skill">(&ImportSummary::recorded_by_skill),
+    field<"corrected">(&ImportSummary::corrected, "Rows that better evidence changed."),
+    field<"expired">(&ImportSummary::expired, "Invocations without an end, recorded in addition to recorded."),
+    field<"unknown_outcomes">(&ImportSummary::unknown_outcomes, "Of recorded and expired."),
+    field<"corrections", &kSkillCorrections>(
+        [](const ImportSummary& summary) {
+            std::vector<app::SkillCorrections> all;
+            for (const auto& [name, corrections] : summary.corrections) {
+                all.push_back(corrections);
+            }
+            return all;
+        },
+        "By skill."),
     field<"problems", &kImportProblem>(&ImportSummary::problems),
     field<"unreadable", &kImportProblem>(&ImportSummary::unreadable_lines, "The first 20 of unreadable_lines."),
     field<"stopped">(&ImportSummary::stopped));
 
 py::dict import_transcripts(const Paths& paths, const std::string& db_path, double busy_timeout,
-                            const py::object& progress, const std::string& tools, bool builtin_commands) {
+                            const py::object& progress, const std::string& tools, bool builtin_commands,
+                            bool reclassify, bool dry_run, double hook_timeout) {
     const ingest::SkillNamer namer(parse_tool_rules(tools));
+    const auto timeout = std::chrono::duration_cast<TimePoint::duration>(std::chrono::duration<double>(hook_timeout));
+    const app::ImportOptions import_options{.builtin_commands = builtin_commands,
+                                            .reclassify = reclassify,
+                                            .dry_run = dry_run,
+                                            .expire_before = SystemClock().now() - timeout};
     ImportSummary summary;
     {
         const py::gil_scoped_release released;
         std::optional<storage::EventStore> store;
         const auto open = [&]() -> storage::EventStore& {
-            const storage::OpenOptions options{.busy_timeout =
-                                                   std::chrono::milliseconds(std::llround(busy_timeout * 1000))};
+            const storage::OpenOptions options{
+                .busy_timeout = std::chrono::milliseconds(std::llround(busy_timeout * 1000)), .create = !dry_run};
             return store.emplace(db_path, options);
         };
-        summary = app::import_transcripts(paths, open, namer, to_callback(progress), builtin_commands);
+        summary = app::import_transcripts(paths, open, namer, to_callback(progress), import_options);
     }
     return to_dict<kImportSummary>(summary);
 }
@@ -133,7 +160,7 @@ constexpr auto kWatchReport = entity(
 /// Exceptions of the callbacks or of a signal handler end the watch.
 void watch_transcripts(const Paths& paths, const std::string& db_path, const py::function& report,
                        const py::function& go_on, const py::object& progress, bool once, const std::string& tools,
-                       bool builtin_commands) {
+                       bool builtin_commands, double hook_timeout) {
     const ingest::SkillNamer namer(parse_tool_rules(tools));
     const SystemClock clock;
     app::WatchCallbacks callbacks;
@@ -158,6 +185,7 @@ void watch_transcripts(const Paths& paths, const std::string& db_path, const py:
     options.db_path = db_path;
     options.once = once;
     options.builtin_commands = builtin_commands;
+    options.hook_timeout = std::chrono::duration<double>(hook_timeout);
     const py::gil_scoped_release released;
     app::TranscriptWatch(paths, std::move(options), namer, clock, std::move(callbacks)).run();
 }
@@ -185,6 +213,7 @@ py::object name_for_command(const std::vector<std::string>& words, const std::st
 
 void bind_ingest(py::module_& module) {
     add_entity<kImportProblem, app::ImportProblem>();
+    add_entity<kSkillCorrections, app::SkillCorrections>();
     add_entity<kImportSummary, ImportSummary>();
     add_entity<kWatchReport, WatchReport>();
     module.def("transcript_roots", &app::default_transcript_roots, py::kw_only(), py::arg("also_missing") = false,
@@ -193,11 +222,13 @@ void bind_ingest(py::module_& module) {
     module.attr("TRANSCRIPT_FOLDERS") = ingest::default_session_folders();
     module.def("import_transcripts", &import_transcripts, py::arg("paths"), py::arg("db_path"), py::kw_only(),
                py::arg("busy_timeout"), py::arg("progress") = py::none(), py::arg("tools") = "",
-               py::arg("builtin_commands") = false,
+               py::arg("builtin_commands") = false, py::arg("reclassify") = false, py::arg("dry_run") = false,
+               py::arg("hook_timeout") = Config{}.hook_timeout.count(),
                "Stores the invocations in transcripts that are not stored yet; returns a summary.");
     module.def("watch_transcripts", &watch_transcripts, py::arg("paths"), py::arg("db_path"), py::kw_only(),
                py::arg("report"), py::arg("go_on"), py::arg("progress") = py::none(), py::arg("once") = false,
                py::arg("tools") = "", py::arg("builtin_commands") = false,
+               py::arg("hook_timeout") = Config{}.hook_timeout.count(),
                "Follows transcripts until go_on() is false, or with once until all is stored; report is called with "
                "dicts.");
     module.def("skill_name_for_command", &name_for_command, py::arg("words"), py::pos_only(), py::kw_only(),

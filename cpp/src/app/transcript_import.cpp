@@ -159,6 +159,117 @@ void read_all(const std::vector<fs::path>& paths, const ingest::SkillNamer& name
     }
 }
 
+/// What all events of a key say together.
+class MergedEvents {
+  public:
+    void add(ingest::AgentEvent&& event) {
+        const auto [entry, is_new] = by_key_.try_emplace(event.key, event);
+        if (is_new) {
+            return;
+        }
+        ingest::AgentEvent& known = entry->second;
+        if (is_better(event.evidence.name_basis, known.evidence.name_basis)) {
+            known.skill_name = std::move(event.skill_name);
+        }
+        if (event.evidence.session_basis > known.evidence.session_basis) {
+            known.session_id = std::move(event.session_id);
+        }
+        known.is_supplement = known.is_supplement && event.is_supplement;
+        known.evidence.merge(event.evidence);
+    }
+    [[nodiscard]] std::map<std::string, ingest::AgentEvent>& events() { return by_key_; }
+
+  private:
+    std::map<std::string, ingest::AgentEvent> by_key_;
+};
+
+/// Stores events in batches, and counts what became of them.
+class Importer {
+  public:
+    Importer(const std::function<storage::EventStore&()>& open, const ImportOptions& options, ImportSummary& summary)
+        : open_(open), options_(options), summary_(summary) {}
+
+    void add(ingest::AgentEvent&& event) {
+        is_supplement_.push_back(event.is_supplement);
+        batch_.push_back(to_skill_event(std::move(event)));
+        if (batch_.size() >= kTranscriptBatchRows) {
+            store_batch();
+        }
+    }
+
+    void finish() {
+        store_batch();
+        if (store_ == nullptr || options_.dry_run || !options_.expire_before) {
+            return;
+        }
+        for (std::size_t expired = storage::EventStore::kMaxExpired; expired == storage::EventStore::kMaxExpired;) {
+            expired = store_->expire(*options_.expire_before);
+            summary_.expired += static_cast<std::int64_t>(expired);
+        }
+        summary_.unknown_outcomes += summary_.expired;
+    }
+
+  private:
+    void store_batch() {
+        if (batch_.empty()) {
+            return;
+        }
+        if (store_ == nullptr) {
+            store_ = &open_();
+        }
+        const storage::EventStore::IngestOptions options{.reclassify = options_.reclassify,
+                                                         .dry_run = options_.dry_run};
+        for (std::size_t done = 0; done < batch_.size();) {
+            for (const auto& outcome : store_->ingest_some(std::span(batch_).subspan(done), storage::Source::transcript,
+                                                           storage::kMaxWriteLock, options)) {
+                count(outcome, done++);
+            }
+            if (done < batch_.size()) {
+                std::this_thread::sleep_for(storage::kLockPause);
+            }
+        }
+        batch_.clear();
+        is_supplement_.clear();
+    }
+
+    void count(const storage::EventStore::Result& outcome, std::size_t index) {
+        const storage::SkillEvent& event = batch_[index];
+        if (outcome.is_new) {
+            ++summary_.recorded;
+            ++summary_.recorded_by_skill[event.record.skill_name];
+            summary_.unknown_outcomes += resolve(event.evidence, event.at).outcome == Outcome::unknown ? 1 : 0;
+        } else if (outcome.id != 0 && !is_supplement_[index]) {
+            ++summary_.already_known;
+        }
+        if (outcome.correction) {
+            count(*outcome.correction);
+        }
+    }
+
+    void count(const storage::EventStore::Correction& correction) {
+        const auto& [before, after] = correction;
+        SkillCorrections& skill = summary_.corrections[before.skill_name];
+        skill.skill_name = before.skill_name;
+        ++skill.rows;
+        ++summary_.corrected;
+        if (before.outcome != after.outcome) {
+            ++skill.outcomes[std::string(kOutcomes[before.outcome]) + " → " + std::string(kOutcomes[after.outcome])];
+        } else if (before.error_type != after.error_type) {
+            ++skill.error_types;
+        }
+        skill.renamed += before.skill_name != after.skill_name ? 1 : 0;
+        skill.durations +=
+            before.duration_seconds != after.duration_seconds || before.is_upper_bound != after.is_upper_bound ? 1 : 0;
+    }
+
+    const std::function<storage::EventStore&()>& open_;
+    const ImportOptions& options_;
+    ImportSummary& summary_;
+    storage::EventStore* store_ = nullptr;
+    std::vector<storage::SkillEvent> batch_;
+    std::vector<bool> is_supplement_;  // by event of the batch
+};
+
 }  // namespace
 
 std::vector<fs::path> default_transcript_roots(bool include_missing) {
@@ -206,64 +317,30 @@ TranscriptFiles find_transcripts(const std::vector<fs::path>& paths) {
 
 ImportSummary import_transcripts(const std::vector<fs::path>& paths, const std::function<storage::EventStore&()>& open,
                                  const ingest::SkillNamer& namer, const ImportProgressCallback& progress,
-                                 bool builtin_commands) {
+                                 const ImportOptions& options) {
     ImportSummary summary;
-    storage::EventStore* store = nullptr;
-    std::vector<storage::SkillEvent> batch;
-    std::vector<bool> is_supplement;  // by event of the batch
-    const auto store_batch = [&] {
-        if (batch.empty()) {
-            return;
-        }
-        if (store == nullptr) {
-            store = &open();
-        }
-        for (std::size_t done = 0; done < batch.size();) {
-            for (const auto& outcome :
-                 store->ingest_some(std::span(batch).subspan(done), storage::Source::transcript)) {
-                if (outcome.is_new) {
-                    ++summary.recorded;
-                    ++summary.recorded_by_skill[batch[done].record.skill_name];
-                } else if (outcome.id != 0 && !is_supplement[done]) {
-                    ++summary.already_known;
-                }
-                ++done;
-            }
-            if (done < batch.size()) {
-                std::this_thread::sleep_for(storage::kLockPause);
-            }
-        }
-        batch.clear();
-        is_supplement.clear();
-    };
-    read_all(paths, namer, builtin_commands, summary, progress, [&](ingest::AgentEvent&& event) {
-        is_supplement.push_back(event.is_supplement);
-        batch.push_back(to_skill_event(std::move(event)));
-        if (batch.size() >= kTranscriptBatchRows) {
-            store_batch();
+    Importer importer(open, options, summary);
+    MergedEvents merged;  // so that each row changes once, and a dry run knows all about it
+    read_all(paths, namer, options.builtin_commands, summary, progress, [&](ingest::AgentEvent&& event) {
+        if (options.reclassify) {
+            merged.add(std::move(event));
+        } else {
+            importer.add(std::move(event));
         }
     });
-    store_batch();
+    for (auto& [key, event] : merged.events()) {
+        importer.add(std::move(event));
+    }
+    importer.finish();
     return summary;
 }
 
 std::vector<Invocation> load_transcripts(const std::vector<fs::path>& paths, ImportSummary& summary,
                                          const ImportProgressCallback& progress) {
-    std::map<std::string, ingest::AgentEvent> by_key;
-    read_all(paths, ingest::SkillNamer(), false, summary, progress, [&](ingest::AgentEvent&& event) {
-        const auto [entry, is_new] = by_key.try_emplace(event.key, event);
-        if (is_new) {
-            return;
-        }
-        ingest::AgentEvent& known = entry->second;
-        if (is_better(event.evidence.name_basis, known.evidence.name_basis)) {
-            known.skill_name = std::move(event.skill_name);
-        }
-        if (event.evidence.session_basis > known.evidence.session_basis) {
-            known.session_id = std::move(event.session_id);
-        }
-        known.evidence.merge(event.evidence);
-    });
+    MergedEvents merged;
+    read_all(paths, ingest::SkillNamer(), false, summary, progress,
+             [&](ingest::AgentEvent&& event) { merged.add(std::move(event)); });
+    auto& by_key = merged.events();
     std::vector<Invocation> all;
     all.reserve(by_key.size());
     for (auto& [key, event] : by_key) {

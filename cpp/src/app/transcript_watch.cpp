@@ -40,6 +40,7 @@ constexpr milliseconds kWatchRetryPause{1000};
 constexpr milliseconds kDebounceTime{100};     // after the first of several changes
 constexpr milliseconds kReportInterval{1000};  // between two coverage reports
 constexpr milliseconds kSaveInterval{1000};    // between two saves of offsets
+constexpr seconds kExpiryInterval{30};         // between two searches for invocations that have no end
 constexpr milliseconds kMaxWait{250};          // maximum time between two calls of should_continue()
 constexpr seconds kScanInterval{60};           // between two full scans, in case a notification is missed
 constexpr seconds kPollInterval{2};            // the same, if not all folders can be watched
@@ -88,10 +89,14 @@ class TranscriptWatch::Impl {
                 read_some();
             }
             store_settled();
+            if (caught_up_) {
+                expire_open();
+            }
             report_coverage();
             if (!caught_up_ && unread_.empty() && (options_.once ? pending_.empty() : !has_settled())) {
                 caught_up_ = true;
                 save_offsets();
+                expire_open();
                 report(WatchReport::Kind::caught_up);
             }
             if (caught_up_ && options_.once) {
@@ -396,6 +401,17 @@ class TranscriptWatch::Impl {
         }
     }
 
+    /// An invocation whose end is never reported must not stay open for ever if nothing else stores it.
+    void expire_open() {
+        if (const auto now = steady_clock::now(); now >= next_expiry_) {
+            next_expiry_ = now + kExpiryInterval;
+            with_database([this] {
+                static_cast<void>(store_->expire(
+                    clock_.now() - std::chrono::duration_cast<TimePoint::duration>(options_.hook_timeout)));
+            });
+        }
+    }
+
     void store_settled() {
         if (has_settled()) {
             with_database([this] {
@@ -543,6 +559,7 @@ class TranscriptWatch::Impl {
     std::map<std::string, std::int64_t> saved_offsets_;    // as stored
     std::map<std::string, std::int64_t> offsets_to_save_;  // not stored yet
     steady_clock::time_point next_save_{};
+    steady_clock::time_point next_expiry_{};
 
     bool caught_up_ = false;
     ImportProgress progress_;

@@ -24,7 +24,8 @@ from session_buddy._output import print_flushed
 from session_buddy.cli._options import fail, not_negative, positive
 from session_buddy.demo.history import make_history
 from session_buddy.demo.live import BAD_SKILL, LiveFeed
-from session_buddy.demo.skills import SKILLS
+from session_buddy.demo.transcript import make_transcript
+from session_buddy.ingest import ImportSummary, import_transcripts
 from session_buddy.realtime.websocket_server import RealTimeMetricsServer
 from session_buddy.storage import StorageError
 from session_buddy.storage.skills_storage import SkillsStorage
@@ -138,9 +139,15 @@ async def _run(args: argparse.Namespace, port: int, db_path: Path) -> int:
 async def _make_and_feed(
     args: argparse.Namespace, port: int, rng: random.Random, store: SkillsStorage, stop: asyncio.Event
 ) -> int:
-    history = make_history(rng, time.time())
+    now = time.time()
+    history = make_history(rng, now)
     await asyncio.to_thread(store.store_many, history)
-    print_flushed(f"Generated {len(history):,} invocations of {len(SKILLS)} skills over 24 hours in {store.db_path}")
+    imported = await asyncio.to_thread(_import_transcript, make_transcript(rng, now), store.db_path)
+    skills = {str(row["skill_name"]) for row in history} | imported["recorded_by_skill"].keys()
+    print_flushed(
+        f"Generated {len(history) + imported['recorded']:,} invocations of {len(skills)} skills over 24 hours in "
+        f"{store.db_path}"
+    )
     async with _server(args, port, store.db_path):
         print_flushed(
             f"About {args.rate:g} live invocations per second; {BAD_SKILL} degrades after {args.bad_after:g} s "
@@ -150,6 +157,14 @@ async def _make_and_feed(
         written = await _feed(feed, store, stop, args.duration)
     print_flushed(f"Added {written:,} live invocations")
     return 0
+
+
+def _import_transcript(lines: list[str], db_path: str) -> ImportSummary:
+    """Import a session as if an agent had written it."""
+    with tempfile.TemporaryDirectory(prefix="session-buddy-demo-") as folder:
+        path = Path(folder) / "session.jsonl"
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return import_transcripts([path], db_path)
 
 
 @asynccontextmanager

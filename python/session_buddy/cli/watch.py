@@ -15,7 +15,7 @@ from session_buddy._output import print_flushed
 from session_buddy.cli._escaping import escape_controls
 from session_buddy.cli._options import fail
 from session_buddy.cli._running import progress_bar, stop_event
-from session_buddy.cli._transcripts import add_transcript_arguments
+from session_buddy.cli._transcripts import add_transcript_arguments, transcript_settings
 from session_buddy.ingest import transcript_roots, watch_transcripts
 
 if TYPE_CHECKING:
@@ -71,8 +71,7 @@ def run(args: argparse.Namespace) -> int:
                 go_on=lambda: not stop.is_set(),
                 progress=progress,
                 once=args.once,
-                tools=str(_native.configured_settings()["tools"]),
-                builtin_commands=bool(_native.configured_settings()["builtin_commands"]),
+                **transcript_settings()._asdict(),
             )
     except (_native.StorageError, ValueError, OSError) as error:
         return fail("watch", error)

@@ -17,6 +17,7 @@ __all__ = [
     "Problem",
     "Progress",
     "RecordedInvocation",
+    "SkillCorrections",
     "WatchReport",
     "import_transcripts",
     "load_transcripts",
@@ -34,6 +35,19 @@ class Problem(TypedDict):
     # <fields Problem>
     path: str
     reason: str
+    # </fields>
+
+
+class SkillCorrections(TypedDict):
+    """How rows of one skill changed that were in the database before the import."""
+
+    # <fields SkillCorrections>
+    skill_name: str  # before the import
+    rows: int
+    outcomes: dict[str, int]  # of rows: with another outcome, such as `completed → failed`
+    renamed: int  # of rows: with another skill name
+    error_types: int  # of rows: failed before and after, for another reason
+    durations: int  # of rows: with another duration, or an upper bound now
     # </fields>
 
 
@@ -61,6 +75,10 @@ class ImportSummary(TypedDict):
     results_without_use: int
     found_by_skill: dict[str, int]
     recorded_by_skill: dict[str, int]
+    corrected: int  # rows that better evidence changed
+    expired: int  # invocations without an end, recorded in addition to recorded
+    unknown_outcomes: int  # of recorded and expired
+    corrections: list[SkillCorrections]  # by skill
     problems: list[Problem]
     unreadable: list[Problem]  # the first 20 of unreadable_lines
     stopped: bool
@@ -117,12 +135,18 @@ def import_transcripts(
     progress: Progress | None = None,
     tools: str = "",
     builtin_commands: bool = False,
+    hook_timeout: float = 3600.0,
+    reclassify: bool = False,
+    dry_run: bool = False,
 ) -> ImportSummary:
-    """Store all invocations of the transcripts that are not stored yet.
+    """Store all invocations of the transcripts that are not stored yet, and correct those that they know better.
 
     ``paths`` are files or folders; folders are searched recursively for ``*.jsonl``. The database is created if
-    missing. ``busy_timeout``: seconds to wait for a locked database. ``tools`` and ``builtin_commands`` are the options
-    of these names. Unreadable paths are listed in ``problems``. Raises ``StorageError``.
+    missing. ``busy_timeout``: seconds to wait for a locked database. ``tools``: additional developer tools, in the
+    format of the option of that name; ``builtin_commands`` and ``hook_timeout`` (in seconds) as the options of these
+    names. With ``reclassify``, rows that an earlier version recorded get their name, outcome and duration from the
+    transcripts, too; with ``dry_run``, nothing is stored, and the summary counts what would be. Unreadable paths are
+    listed in ``problems``. Raises ``StorageError``.
     """
     summary = _native.import_transcripts(
         [Path(path) for path in paths],
@@ -131,6 +155,9 @@ def import_transcripts(
         progress=progress,
         tools=tools,
         builtin_commands=builtin_commands,
+        hook_timeout=hook_timeout,
+        reclassify=reclassify,
+        dry_run=dry_run,
     )
     return cast("ImportSummary", summary)
 
@@ -145,15 +172,16 @@ def watch_transcripts(
     once: bool = False,
     tools: str = "",
     builtin_commands: bool = False,
+    hook_timeout: float = 3600.0,
 ) -> None:
     """Follow transcripts as they grow and store what hooks missed, until ``go_on`` returns False.
 
-    ``paths``, ``tools`` and ``builtin_commands`` are those of ``import_transcripts``; new files and folders are
-    detected. The read offset of each file is stored in the database, so that the next watch resumes there, also after
-    a crash. ``go_on`` is polled several times a second. ``progress`` is called with the bytes read and the total bytes
-    while catching up. With ``once``, the function returns once it has caught up. Exceptions of the callbacks end it.
-    Raises ``StorageError`` if the database cannot be used at the start; a locked database, or a later failure, is
-    retried.
+    ``paths``, ``tools``, ``builtin_commands`` and ``hook_timeout`` are those of ``import_transcripts``; new files and
+    folders are detected. The read offset of each file is stored in the database, so that the next watch resumes there,
+    also after a crash. ``go_on`` is polled several times a second. ``progress`` is called with the bytes read and the
+    total bytes while catching up. With ``once``, the function returns once it has caught up. Exceptions of the
+    callbacks end it. Raises ``StorageError`` if the database cannot be used at the start; a locked database, or a later
+    failure, is retried.
     """
     _native.watch_transcripts(
         [Path(path) for path in paths],
@@ -164,6 +192,7 @@ def watch_transcripts(
         once=once,
         tools=tools,
         builtin_commands=builtin_commands,
+        hook_timeout=hook_timeout,
     )
 
 

@@ -58,6 +58,8 @@ struct WatchOptions {
     std::uint32_t max_spool_events = 10000;
     bool once = false;              ///< end when everything that exists is read and stored
     bool builtin_commands = false;  ///< record slash commands that the agent itself provides, too
+    /// When an invocation without an end is recorded with an unknown outcome.
+    std::chrono::duration<double> hook_timeout{3600.0};
     /// How long ago an invocation must have ended before it is stored, so that its hook is stored first.
     std::chrono::milliseconds settling_time{5000};
 };
