@@ -26,6 +26,8 @@ from session_buddy.demo import SKILLS, LiveFeed, make_history
 from session_buddy.demo.history import work_rhythm
 from session_buddy.demo.live import BAD_SKILL
 from session_buddy.demo.skills import Row
+from session_buddy.demo.transcript import make_transcript
+from session_buddy.ingest import import_transcripts
 from support.processes import Program
 
 NOW = 1_770_904_800.0
@@ -105,6 +107,26 @@ def test_people_work_by_day() -> None:
     assert all(0 < work_rhythm(hour / 4) <= 1 for hour in range(96))
 
 
+def test_the_transcript_shows_what_needs_evidence(db_path: Path, tmp_path: Path) -> None:
+    path = tmp_path / "session.jsonl"
+    path.write_text("\n".join(make_transcript(random.Random(7), NOW)) + "\n")
+    summary = import_transcripts([path], db_path)
+    assert summary["unreadable_lines"] == summary["foreign_files"] == 0
+    assert {"npm test", "pytest-run", "mypy", "agent:code-reviewer", "mcp__postgres__query"} <= set(
+        summary["recorded_by_skill"]
+    )
+    with sqlite3.connect(db_path) as database:
+        outcomes = dict(
+            database.execute(
+                "SELECT iif(coalesce(marks, 0) & 1, 'unknown', iif(completed, 'completed', 'failed')), count(*)"
+                " FROM skill_invocation LEFT JOIN session_buddy_mark ON invocation_id = id"
+                " WHERE skill_name IN ('npm test', 'pytest-run', 'mypy', 'agent:code-reviewer') GROUP BY 1"
+            )
+        )
+    assert min(outcomes[outcome] for outcome in ("unknown", "completed", "failed")) >= 5
+    assert make_transcript(random.Random(7), NOW) == path.read_text().splitlines()
+
+
 # ---- The live feed
 
 
@@ -179,7 +201,7 @@ def test_without_a_server_it_only_feeds(db_path: Path, capsys: pytest.CaptureFix
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_serves_until_a_signal_and_leaves_nothing_behind(number: signal.Signals) -> None:
     with demo("--port", "0", "--update-interval", "0.05", "--rate", "50", "--bad-after", "0") as program:
-        folder = Path(program.wait_for(r"^Generated [\d,]+ invocations of 12 skills").rsplit(" in ", 1)[1]).parent
+        folder = Path(program.wait_for(r"^Generated [\d,]+ invocations of 15 skills").rsplit(" in ", 1)[1]).parent
         assert folder.is_dir()
         page = program.wait_for(r"^Dashboard +http://localhost:\d+/").split()[1]
         port = int(program.wait_for(r"^WebSocket +ws://localhost:\d+").split("localhost:")[1].split()[0])
