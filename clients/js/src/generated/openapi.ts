@@ -477,7 +477,13 @@ export interface components {
         Invocation: {
             skill_name: components["schemas"]["SkillName"];
             session_id: string;
-            completed: boolean;
+            /** @description Required unless `outcome` is there. */
+            completed?: boolean | null;
+            /**
+             * @description Instead of completed. An unknown one has no error_type.
+             * @enum {unknown}
+             */
+            outcome?: "completed" | "failed" | "unknown" | null;
             duration_seconds?: number | null;
             /**
              * Format: date-time
@@ -492,6 +498,10 @@ export interface components {
             selection_rank?: number | null;
             /** @description Dedup key: a record with a known key is not stored again. */
             key?: string | null;
+        } | {
+            completed: boolean;
+        } | {
+            outcome: string;
         };
         Stored: {
             stored: components["schemas"]["Count"];
@@ -1082,7 +1092,7 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
-            /** @description The body has Transfer-Encoding (`length_required`). */
+            /** @description The body has a Transfer-Encoding other than `chunked` (`length_required`). */
             411: {
                 headers: {
                     [name: string]: unknown;
@@ -1143,7 +1153,7 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
-            /** @description The body has Transfer-Encoding (`length_required`). */
+            /** @description The body has a Transfer-Encoding other than `chunked` (`length_required`). */
             411: {
                 headers: {
                     [name: string]: unknown;
