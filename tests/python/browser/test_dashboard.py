@@ -14,6 +14,8 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from support.browser import Visit, visit
 from support.histories import fill, invocations
+from support.hook_events import Event, failure, post, pre
+from support.ingestion import HOOKS, send
 from support.processes import Server
 from support.reverse_proxy import Nginx, free_port
 from support.tokens import READER, write_secret
@@ -45,7 +47,31 @@ def url_of(server: Server) -> str:
 def row(page: Page, skill_name: str) -> Locator:
     """The row of a skill in the table."""
     link = page.get_by_role("link", name=skill_name, exact=True)
-    return page.get_by_role("table", name="Skills with their metrics").get_by_role("row").filter(has=link)
+    return page.get_by_role("table", name="with their metrics").get_by_role("row").filter(has=link)
+
+
+def server_row(page: Page, name: str) -> Locator:
+    """The row of an MCP server in the table."""
+    button = page.get_by_role("button", name=name, exact=True)
+    return page.get_by_role("table", name="MCP servers with their metrics").get_by_role("row").filter(has=button)
+
+
+def shell(tool_id: str, command: str, *, failed: bool = False, output: str = "", **fields: object) -> Event:
+    """The event of a finished shell command."""
+    fields = {"tool_input": {"command": command}, "duration_ms": 1200, **fields}
+    if failed:
+        return failure(tool_id, "Exit code 1", **fields)
+    return post(tool_id, "Bash", tool_response={"stdout": output, "stderr": "", "interrupted": False}, **fields)
+
+
+def submit(server: Server, *events: Event) -> None:
+    for event in events:
+        assert send(server, HOOKS, event)[0] in (200, 202, 204)
+
+
+def expect_no_overflow(page: Page) -> None:
+    width = page.evaluate("() => [document.documentElement.scrollWidth, window.innerWidth]")
+    assert width[0] <= width[1], "the content overflows horizontally"
 
 
 def anomaly(page: Page, skill_name: str) -> Locator:
@@ -177,6 +203,144 @@ def test_an_empty_database_says_how_to_record_a_first_invocation(visitor: Visit,
         expect(row(page, "pytest-run")).to_be_visible()
 
 
+def test_rates_are_of_known_outcomes_and_unknown_ones_are_shown_next_to_them(visitor: Visit, db_path: Path) -> None:
+    with Server(db_path) as server:
+        submit(
+            server,
+            *(shell(f"plain-{number}", "pytest -q", failed=number == 0) for number in range(4)),
+            *(shell(f"masked-{number}", "pytest -q 2>&1 | tail -3") for number in range(2)),
+            *(shell(f"only-{number}", "mypy src || true") for number in range(3)),
+        )
+        page = visitor.open(url_of(server))
+        expect(row(page, "pytest-run")).to_contain_text(re.compile("6.*75.0 %.*n = 4.*2 unknown"))
+        expect(row(page, "mypy")).to_contain_text(re.compile(r"mypy.*3\s*unknown"))
+        expect(row(page, "mypy")).not_to_contain_text("%")
+        summary = page.get_by_test_id("summary")
+        expect(summary).to_contain_text(re.compile(r"9\s*1 failed, 5 unknown.*75.0 %"))
+        expect(page.get_by_test_id("sessions")).to_contain_text("9 invocations · 1 failed, 5 unknown")
+        visitor.screenshot("unknown")
+        assert visitor.serious_violations() == []
+
+        row(page, "mypy").get_by_role("link").click()
+        expect(summary).to_contain_text(re.compile("Success rate.*unknown.*no known outcome"))
+        expect(page.get_by_role("figure").first).to_contain_text("outcome unknown")
+        invocations_chart = page.get_by_role("img", name="Invocations: 3 invocations, 0 failed, 3 unknown")
+        expect(invocations_chart).to_be_visible()
+        expect(page.get_by_role("img", name="Success rate: unknown")).to_be_visible()
+        page.get_by_text("As a table (3 invocations)").click()
+        expect(page.get_by_role("region", name="Chart data").get_by_role("columnheader")).to_contain_text(
+            ["From", "Invocations", "Failed", "Unknown", "Success rate", "Median", "95th percentile"]
+        )
+        expect(page.get_by_test_id("phases").get_by_role("row").last).to_contain_text(re.compile("3.*3.*unknown"))
+        visitor.screenshot("unknown-skill")
+        assert visitor.serious_violations() == []
+
+        summary.get_by_role("link", name="3 unknown").focus()  # the explanation, by keyboard
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name="About the metrics", level=1)).to_be_focused()
+        expect(page).to_have_title(re.compile("About the metrics"))
+        assert visitor.serious_violations() == []
+
+
+def test_a_correction_changes_the_rate(visitor: Visit, db_path: Path) -> None:
+    """An outcome that becomes known later replaces an unknown one: the same invocation, not another one."""
+    with Server(db_path) as server:
+        submit(server, shell("one", "pytest -q | tail -3"), shell("two", "pytest -q"))
+        page = visitor.open(url_of(server))
+        expect(row(page, "pytest-run")).to_contain_text(re.compile("2.*100 %.*n = 1.*1 unknown"))
+        submit(server, shell("one", "pytest -q | tail -3", output="===== 1 failed, 3 passed in 0.12s ====="))
+        expect(row(page, "pytest-run")).to_contain_text(re.compile("2.*50.0 %.*n = 2"))
+        expect(row(page, "pytest-run")).not_to_contain_text("unknown")
+
+
+def test_median_and_p95_are_shown_next_to_the_mean(visitor: Visit, db_path: Path) -> None:
+    fill(db_path, invocations("skewed", 9, duration=1.0), invocations("skewed", 1, duration=21.0))
+    fill(db_path, invocations("steady", 12, duration=2.0))
+    with Server(db_path) as server:
+        page = visitor.open(url_of(server))
+        cells = row(page, "skewed").locator("td.col-duration")
+        # The mean is exact, quantiles are estimated within 4 %.
+        expect(cells).to_have_text(["3.0 s", re.compile(r"^(9[6-9]\d ms|1\.0 s)$"), re.compile(r"^\d+(\.\d)? s$")])
+        links = page.get_by_role("table", name="Skills with their metrics").locator("tbody").get_by_role("link")
+        page.get_by_role("button", name="Mean duration").click()
+        expect(links).to_have_text(["skewed", "steady"])
+        page.get_by_role("button", name="Median duration").click()
+        expect(links).to_have_text(["steady", "skewed"])
+        page.get_by_role("button", name="p95 duration").click()
+        expect(links).to_have_text(["skewed", "steady"])
+        row(page, "skewed").get_by_role("link").click()
+        expect(page.get_by_test_id("summary")).to_contain_text(
+            re.compile(r"Mean duration\s*3.0 s\s*median (9\d\d ms|1.0 s), 95th percentile")
+        )
+
+
+def test_upper_bounds_replace_the_mean_by_quantiles_and_say_why(visitor: Visit, db_path: Path) -> None:
+    with Server(db_path) as server:
+        # Without duration_ms only the times of both events are known, and a wait for approval can lie between them.
+        for number in range(3):
+            submit(server, pre(f"read-{number}"), post(f"read-{number}"))
+        page = visitor.open(url_of(server))
+        cells = row(page, "Read").locator("td.col-duration")
+        expect(cells).to_have_text(["\N{EN DASH}", re.compile(r"^≤ \d"), re.compile(r"^≤ \d")])
+        expect(cells.locator("[title^='Upper bounds']")).to_have_count(3)
+        row(page, "Read").get_by_role("link").click()
+        summary = page.get_by_test_id("summary")
+        expect(summary).to_contain_text(re.compile(r"Median duration\s*≤ \d.*95th percentile ≤ \d"))
+        expect(summary).not_to_contain_text("Mean duration")
+        expect(page.get_by_role("figure").last).to_contain_text("median, may include waits")
+        expect(page.get_by_test_id("phases")).not_to_contain_text("Mean duration")
+        visitor.screenshot("bounds")
+        assert visitor.serious_violations() == []
+        summary.get_by_role("link", name="may include waits").click()
+        expect(page.get_by_role("heading", name="Durations")).to_be_visible()
+
+
+def test_mcp_servers_sum_their_tools(visitor: Visit, db_path: Path) -> None:
+    fill(
+        db_path,
+        invocations("mcp__github__search", 3),
+        invocations("mcp__github__merge", 2, completed=1),
+        invocations("mcp__slack__post", 1),
+        invocations("pytest-run", 9),
+    )
+    with Server(db_path) as server:
+        page = visitor.open(url_of(server))
+        page.get_by_role("button", name="MCP servers").click()
+        github = server_row(page, "github")
+        expect(github).to_contain_text(re.compile(r"2 tools.*5\s*80.0 %.*n = 5.*5.2 s"))
+        expect(server_row(page, "slack")).to_contain_text("1 tool")
+        expect(row(page, "pytest-run")).to_have_count(0)
+        expect(page.get_by_test_id("skills")).to_contain_text("2 MCP servers")
+
+        expander = page.get_by_role("button", name="github", exact=True)
+        expect(expander).to_have_attribute("aria-expanded", "false")
+        expander.focus()
+        page.keyboard.press("Enter")
+        expect(expander).to_have_attribute("aria-expanded", "true")
+        expect(row(page, "search")).to_contain_text(re.compile(r"3\s*100 %"))
+        expect(row(page, "merge")).to_contain_text(re.compile(r"2\s*50.0 %"))
+        visitor.screenshot("servers")
+        assert visitor.serious_violations() == []
+
+        fill(db_path, invocations("mcp__github__merge", 3), invocations("mcp__github__review", 1))
+        expect(github).to_contain_text(re.compile("3 tools.*9"))
+        expect(row(page, "review")).to_be_visible()
+        page.get_by_role("button", name="Success rate").click()
+        expect(page.get_by_role("row").nth(1)).to_contain_text("github")
+        page.set_viewport_size({"width": 360, "height": 740})
+        expect(github).to_be_visible()
+        expect_no_overflow(page)
+
+        page.get_by_role("searchbox").fill("SLA")
+        expect(github).to_have_count(0)
+        expect(server_row(page, "slack")).to_be_visible()
+        page.get_by_role("searchbox").fill("none")
+        expect(page.get_by_test_id("skills")).to_contain_text("No MCP server has a name that contains this text.")
+        page.get_by_role("searchbox").fill("")
+        row(page, "search").get_by_role("link").click()
+        expect(page.get_by_role("heading", name="mcp__github__search", level=1)).to_be_visible()
+
+
 # ---- Navigation
 
 
@@ -247,8 +411,7 @@ def test_a_hostile_name_is_shown_as_text(visitor: Visit, db_path: Path, name: st
         shown = page.locator("tbody tr").nth(1).get_by_role("link")
         text = shown.inner_text()
         assert text == re.sub(r"[\u202e\u200b]", lambda hidden: f"U+{ord(hidden[0]):04X}", name)
-        width = page.evaluate("() => [document.documentElement.scrollWidth, window.innerWidth]")
-        assert width[0] <= width[1], "the content overflows horizontally"
+        expect_no_overflow(page)
         shown.click()
         expect(page.get_by_role("heading", level=1)).to_have_text(text)
         expect(page.locator("dl dd").first).to_have_text("3")
