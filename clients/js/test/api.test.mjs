@@ -60,6 +60,50 @@ test('each request gets its response', async (context) => {
   assert.equal((await api.sessions({ limit: 1 })).sessions[0].session_id, 'test');
 });
 
+test('rates leave unknown outcomes out, and durations have quantiles', async (context) => {
+  const server = await Server.start(context);
+  for (const completed of [true, false]) await server.record('pytest-run', completed);
+  await server.recordMasked('masked');
+  const api = new SessionBuddyApi(server.url);
+  await counted(api, 3);
+  const { window, lifetime } = await api.skill('pytest-run');
+  assert.deepEqual(
+    [window.invocation_count, window.completed_count, window.unknown_count, window.completion_rate],
+    [3, 2, 1, 0.5],
+  );
+  assert.deepEqual([lifetime.unknown_invocations, lifetime.completion_rate], [1, 0.5]);
+  assert.ok(window.measured_count > 0);
+  for (const quantile of [window.p50_duration, window.p95_duration])
+    assert.ok(Math.abs(quantile - 0.5) < 0.03, quantile);
+  const { points } = await api.series({ skill_name: 'pytest-run', step: '1h' });
+  assert.equal(
+    points.reduce((sum, point) => sum + point.unknown_count, 0),
+    1,
+  );
+  assert.equal((await api.sessions()).sessions[0].unknown, 1);
+  assert.equal((await api.server()).unknown_count, 1);
+});
+
+test('the tools of an MCP server are summed', async (context) => {
+  const server = await Server.start(context);
+  await server.record('mcp__github__search');
+  await server.record('mcp__github__merge', false);
+  await server.record('mypy');
+  const api = new SessionBuddyApi(server.url);
+  await counted(api, 3);
+  const { total, groups } = await api.groups({ active: true, limit: 5 });
+  assert.equal(total, 1);
+  assert.deepEqual(
+    groups.map(({ group, skill_count, window }) => [
+      group,
+      skill_count,
+      window.invocation_count,
+      window.completion_rate,
+    ]),
+    [['mcp:github', 2, 2, 0.5]],
+  );
+});
+
 test('an unchanged response is the same object, a changed one is a new object', async (context) => {
   const { server, api } = await served(context);
   const first = await api.skills();
@@ -180,7 +224,7 @@ test('a response of another program is an error that names the mismatch, and is 
   }
   assert.equal((await api.skills()).total, 0);
   assert.deepEqual(conditions, Array(6).fill(undefined));
-  for (const method of ['server', 'skill', 'series', 'anomalies', 'sessions']) {
+  for (const method of ['server', 'groups', 'skill', 'series', 'anomalies', 'sessions']) {
     await assert.rejects(
       new SessionBuddyApi('http://localhost/', { fetch: async () => new Response('{}') })[method](),
       UnexpectedAnswerError,

@@ -39,6 +39,20 @@ test('updates come without a subscription', async (context) => {
   );
 });
 
+test('details add unknown outcomes and quantiles of each skill', async (context) => {
+  const server = await Server.start(context);
+  await server.record('pytest-run');
+  await server.recordMasked('masked');
+  const client = await connected(context, server);
+  const [plain] = (await counted(client, 2)).data.top_skills;
+  assert.deepEqual([plain.completed_count, 'unknown_count' in plain, 'p50_duration' in plain], [2, false, false]);
+  await client.subscribe(null, { details: true });
+  const [detailed] = (await counted(client, 2)).data.top_skills;
+  assert.deepEqual([detailed.completed_count, detailed.unknown_count], [2, 1]);
+  assert.ok(Math.abs(detailed.p50_duration - 0.5) < 0.03 && Math.abs(detailed.p95_duration - 0.5) < 0.03);
+  assert.ok(detailed.measured_count > 0);
+});
+
 test('concurrent requests get their own responses', async (context) => {
   const server = await Server.start(context);
   await server.record('mypy');

@@ -70,6 +70,24 @@ export class Server {
     });
     if (response.status !== 202) throw new Error(`${response.status} ${await response.text()}`);
   }
+
+  /** Submits the event of a shell command that ran pytest and hides its exit status: an unknown outcome of `pytest-run`. */
+  async recordMasked(id) {
+    const response = await fetch(`http://127.0.0.1:${this.port}/hooks/claude-code`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({
+        hook_event_name: 'PostToolUse',
+        session_id: 'test',
+        tool_name: 'Bash',
+        tool_use_id: id,
+        tool_input: { command: 'pytest -q | tail -3' },
+        tool_response: { stdout: '', stderr: '', interrupted: false },
+        duration_ms: 500,
+      }),
+    });
+    if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
+  }
 }
 
 /** A connected client; it is closed when the test ends. */
