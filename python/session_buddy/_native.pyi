@@ -111,9 +111,9 @@ def explain_invocations(
     db_path: str,
     *,
     busy_timeout: float,
-    id: int | None = None,
+    id: int | None = None,  # noqa: A002
     last: int = 0,
-    open: int = 0,
+    open: int = 0,  # noqa: A002
     skill: str = "",
 ) -> list[ExplainedInvocation]: ...
 

@@ -144,10 +144,8 @@ async def _make_and_feed(
     await asyncio.to_thread(store.store_many, history)
     imported = await asyncio.to_thread(_import_transcript, make_transcript(rng, now), store.db_path)
     skills = {str(row["skill_name"]) for row in history} | imported["recorded_by_skill"].keys()
-    print_flushed(
-        f"Generated {len(history) + imported['recorded']:,} invocations of {len(skills)} skills over 24 hours in "
-        f"{store.db_path}"
-    )
+    rows = len(history) + imported["recorded"] + imported["expired"]
+    print_flushed(f"Generated {rows:,} invocations of {len(skills)} skills over 24 hours in {store.db_path}")
     async with _server(args, port, store.db_path):
         print_flushed(
             f"About {args.rate:g} live invocations per second; {BAD_SKILL} degrades after {args.bad_after:g} s "

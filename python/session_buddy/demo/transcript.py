@@ -14,10 +14,11 @@ __all__ = ["make_transcript"]
 
 _USES = 240
 
+_FAILED_JEST = "Test Suites: 1 failed, 8 passed, 9 total\nTests:       1 failed, 41 passed, 42 total\n"
 # Shell commands that hide the exit status of their tool, and outputs that show a verdict or none, by weight.
 _HIDDEN = (
-    ("npm test 2>&1 | tail -20", "Tests:       42 passed, 42 total\n", 8),
-    ("npm test 2>&1 | tail -20", "Tests:       1 failed, 41 passed, 42 total\n", 3),
+    ("npm test 2>&1 | tail -20", "Test Suites: 9 passed, 9 total\nTests:       42 passed, 42 total\n", 8),
+    ("npm test 2>&1 | tail -20", _FAILED_JEST, 3),
     ("npm test 2>&1 | tail -1", "Ran all test suites.\n", 2),
     ("pytest -q || true", "======================== 118 passed in 5.21s ========================\n", 6),
     ("pytest -q || true", "=================== 2 failed, 116 passed in 5.87s ===================\n", 3),

@@ -114,6 +114,8 @@ PLAN: dict[str, list[tuple[str, Runner]]] = {
         ("json", servers.ingestion_answer),
         ("json", servers.ingestion_answer),
     ],
+    "docs/reference/output-verdicts.md": [],
+    "docs/reference/skill-names.md": [],
     "docs/storage/V4_SCHEMA.md": [("sql", texts.insertion), ("python", clients.python_inserts)],
 }
 

@@ -102,7 +102,7 @@ def shell(
 
 
 FAILED_JEST = f"FAIL src/{SECRET}.test.ts\nTests:       3 failed, 12 passed, 15 total\n"
-PASSED_JEST = "Tests:       15 passed, 15 total\n"
+PASSED_JEST = "Test Suites: 2 passed, 2 total\nTests:       15 passed, 15 total\n"
 FAILED_PYTEST = (
     "=========================== short test summary info ============================\n"
     f"FAILED tests/test_{SECRET}.py::test_it\n"
