@@ -18,10 +18,14 @@ constexpr std::string_view kMcpPrefix = "mcp:";
 struct Durations {
     std::int64_t count = 0;
     double seconds = 0.0;
+    const WindowMetrics* only = nullptr;  ///< the skill that has all of them; null if several have
 
-    void add(std::int64_t more, double mean) {
-        count += more;
-        seconds += mean * static_cast<double>(more);
+    void add(std::int64_t more, const WindowMetrics& window) {
+        if (more > 0) {
+            only = count == 0 ? &window : nullptr;
+            count += more;
+            seconds += window.avg_duration_seconds * static_cast<double>(more);
+        }
     }
 };
 
@@ -43,9 +47,9 @@ struct Sums {
         group.window.timed_count += window.timed_count;
         group.window.measured_count += window.measured_count;
         if (window.measured_count > 0) {
-            measured.add(window.measured_count, window.avg_duration_seconds);
+            measured.add(window.measured_count, window);
         } else {
-            bounds.add(window.timed_count, window.avg_duration_seconds);
+            bounds.add(window.timed_count, window);
         }
         const LifetimeMetrics& lifetime = skill.lifetime;
         group.lifetime.total_invocations += lifetime.total_invocations;
@@ -58,6 +62,10 @@ struct Sums {
         const Durations& durations = measured.count > 0 ? measured : bounds;
         if (durations.count > 0) {
             group.window.avg_duration_seconds = durations.seconds / static_cast<double>(durations.count);
+        }
+        if (durations.only != nullptr) {
+            group.window.p50_duration_seconds = durations.only->p50_duration_seconds;
+            group.window.p95_duration_seconds = durations.only->p95_duration_seconds;
         }
         return std::move(group);
     }

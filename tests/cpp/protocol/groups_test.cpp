@@ -81,7 +81,13 @@ TEST(SkillGroups, have_the_mean_of_all_measured_durations) {
     EXPECT_EQ(groups[0].window.measured_count, 4);
     EXPECT_EQ(groups[0].window.timed_count, 7);
 
-    groups = skill_groups(*test::table_of({waited}));
+    EXPECT_EQ(groups[0].window.p50_duration_seconds, std::nullopt);
+
+    waited.window.p50_duration_seconds = 850.0;
+    waited.window.p95_duration_seconds = 990.0;
+    groups = skill_groups(*test::table_of({waited, tool("mcp__s__untimed", 1, 0, 0, kNoon)}));
+    EXPECT_EQ(groups[0].window.p50_duration_seconds, 850.0);
+    EXPECT_EQ(groups[0].window.p95_duration_seconds, 990.0);
     EXPECT_DOUBLE_EQ(groups[0].window.avg_duration_seconds, 900.0);
     EXPECT_EQ(groups[0].window.measured_count, 0);
 }

@@ -17,7 +17,8 @@ struct SkillGroup {
 };
 
 /// Most invocations in the window first, then the latest invocation, then by name. Linear in the number of skills.
-/// Mean and quantiles of a group are of measured durations, if any of its skills has one; else of upper bounds.
+/// The mean of a group is of measured durations, if any of its skills has one; else of upper bounds. It has quantiles
+/// only if these durations are all of one skill: quantiles of several cannot be combined.
 [[nodiscard]] std::vector<SkillGroup> skill_groups(const SkillTable& skills);
 
 }  // namespace session_buddy::protocol
