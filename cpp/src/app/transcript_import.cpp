@@ -237,7 +237,9 @@ class Importer {
         if (outcome.is_new) {
             ++summary_.recorded;
             ++summary_.recorded_by_skill[event.record.skill_name];
-            summary_.unknown_outcomes += resolve(event.evidence, event.at).outcome == Outcome::unknown ? 1 : 0;
+            // The launch of a background run whose end follows in the same batch says nothing about its outcome.
+            summary_.unknown_outcomes +=
+                event.evidence.is_settled() && resolve(event.evidence, event.at).outcome == Outcome::unknown ? 1 : 0;
         } else if (outcome.id != 0 && !is_supplement_[index]) {
             ++summary_.already_known;
         }
