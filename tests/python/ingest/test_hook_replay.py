@@ -28,7 +28,7 @@ class Source(NamedTuple):
 
     paths: list[Path]
     uses: int
-    without_event: int  # those whose result is of the kind that fires no event
+    without_event: int  # those whose result is of the kind that fires only the event of its batch
 
 
 class StoredInvocation(NamedTuple):
@@ -61,7 +61,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
 
 @pytest.fixture(scope="module")
 def events(source: Source) -> list[Event]:
-    fired = [event for event in of_transcripts(*source.paths) if "tool_use_id" in event or "prompt" in event]
+    wanted = {"tool_use_id", "tool_calls", "prompt"}
+    fired = [event for event in of_transcripts(*source.paths) if wanted & event.keys()]
     return [*fired, *(session_end(session) for session in sorted({event["session_id"] for event in fired}))]
 
 

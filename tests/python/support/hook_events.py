@@ -86,8 +86,8 @@ def _time_of(entry: dict[str, Any]) -> datetime:
 def of_transcripts(*paths: Path) -> Iterator[Event]:
     """The events that the hooks of recorded sessions would have fired, in order.
 
-    A result of the kind <tool_use_error> fires none. ``duration_ms`` is what the tool measured, else the time from the
-    use to its result.
+    A result of the kind <tool_use_error> fires only that of its batch. ``duration_ms`` is what the tool measured, else
+    the time from the use to its result.
     """
     entries = [json.loads(line) for path in paths for line in path.read_text(encoding="utf-8").splitlines()]
     uses: dict[str, tuple[str, str, dict[str, Any], datetime]] = {}
@@ -123,6 +123,11 @@ def of_transcripts(*paths: Path) -> Iterator[Event]:
                     yield post(block["tool_use_id"], name, tool_response=whole, **fields)
                 elif "<tool_use_error>" not in (text or ""):
                     yield failure(block["tool_use_id"], text or "", name, **fields)
+                else:
+                    call = {"tool_name": name, "tool_use_id": block["tool_use_id"], "tool_input": tool_input}
+                    yield event(
+                        "PostToolBatch", session_id=session_of_use, tool_calls=[{**call, "tool_response": text}]
+                    )
             elif kind == "text" and entry["type"] == "user" and not entry.get("isSidechain"):
                 if block.get("text", "").startswith("<task-notification>"):
                     yield event("UserPromptSubmit", prompt=block["text"], session_id=session)
