@@ -42,7 +42,7 @@ inline constexpr EnumNames kEvidenceSources{
 /// `tool`, `command`, `typed` and `report` count as equal.
 enum class NameBasis : std::uint8_t {
     none,
-    placeholder,  ///< a generic name, such as `custom_skill`, that the agent sends in place of the real one
+    placeholder,  ///< a generic name, such as `custom_skill`, that the agent sends instead of the real one
     tool,         ///< the agent's tool, or the skill, subagent or MCP tool that its input names
     command,      ///< a known developer tool that a shell command runs
     typed,        ///< a slash command that the user typed
