@@ -2,7 +2,7 @@
 
 usage: record_outputs.py [--into FOLDER] [--node-modules FOLDER] [--only TOOL,TOOL: CASE]
 
-The samples of a tool are in FOLDER/<skill name>.txt, each after a line with its outcome, as the exit status of the tool
+The samples of a tool are in FOLDER/<skill name>.txt (with _ for a blank), each after a line with its outcome, as the exit status of the tool
 says it, and its name. Tools that are not on the PATH, or not in the node_modules, are skipped and named at the end. The
 tests OutputVerdict.*recorded* read the samples.
 """
@@ -508,7 +508,7 @@ def main() -> int:
         samples[case.skill] = samples.get(case.skill, "") + record(case, node_modules)
     arguments.into.mkdir(parents=True, exist_ok=True)
     for skill, text in samples.items():
-        (arguments.into / f"{skill}.txt").write_text(text, encoding="utf-8", newline="")
+        (arguments.into / f"{skill.replace(' ', '_')}.txt").write_text(text, encoding="utf-8", newline="")
     if skipped:
         print("not installed: " + ", ".join(sorted(skipped)), file=sys.stderr)
     return 0

@@ -91,13 +91,15 @@ struct Sample {
          std::filesystem::directory_iterator(folder == nullptr ? SESSION_BUDDY_TEST_OUTPUTS : folder)) {
         std::ifstream stream(file.path(), std::ios::binary);
         const std::string text(std::istreambuf_iterator<char>(stream), {});
+        std::string skill = file.path().stem().string();
+        std::ranges::replace(skill, '_', ' ');
         std::size_t pos = 0;
         while (pos < text.size()) {
             const std::size_t line_end = text.find('\n', pos);
             const std::string header = text.substr(pos + kHeader.size(), line_end - pos - kHeader.size());
             const std::size_t next = text.find("\n" + std::string(kHeader), line_end);
             const std::size_t end = std::min(next, text.size() - 1) + 1;
-            all.push_back({.skill = file.path().stem().string(),
+            all.push_back({.skill = skill,
                            .name = header.substr(header.find(' ') + 1),
                            .outcome = header.substr(0, header.find(' ')),
                            .output = text.substr(line_end + 1, end - line_end - 1)});

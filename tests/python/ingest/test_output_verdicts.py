@@ -48,7 +48,9 @@ def test_verdicts_are_what_the_exit_status_of_the_real_tool_says(tmp_path: Path,
         check=True,
     )
     assert recorded.stderr == "", "every tool was found"
-    assert {file.stem for file in outputs.iterdir()} == {case.split(":")[0] for case in cases.split(",")}
+    assert {file.stem.replace("_", " ") for file in outputs.iterdir()} == {
+        case.split(":")[0] for case in cases.split(",")
+    }
     judged = subprocess.run(
         [program, "--gtest_filter=OutputVerdict.*recorded*"],
         env=os.environ | {"SESSION_BUDDY_OUTPUTS": str(outputs)},
