@@ -23,10 +23,6 @@ namespace session_buddy::storage {
 namespace {
 
 using Kind = SkillEvent::Kind;
-using std::chrono::microseconds;
-using std::chrono::milliseconds;
-using std::chrono::minutes;
-using std::chrono::seconds;
 using std::chrono::steady_clock;
 
 const TimePoint kBegin = *parse_timestamp("2026-02-10T12:00:00Z");
@@ -45,11 +41,11 @@ class Pieces {
         for (int index = 0; index < kInvocations; ++index) {
             add_use(index);
         }
-        add_command(kBegin + minutes{60});
-        add_command(kBegin + minutes{61});
+        add_command(kBegin + std::chrono::minutes{60});
+        add_command(kBegin + std::chrono::minutes{61});
         SkillEvent end;
         end.kind = Kind::session_end;
-        end.at = kBegin + minutes{5};
+        end.at = kBegin + std::chrono::minutes{5};
         end.record.session_id = "s0";
         pieces_.push_back({.source = Source::hook, .event = end});
         pieces_.emplace_back();
@@ -79,8 +75,8 @@ class Pieces {
     void add(Source source, const SkillEvent& event) { pieces_.push_back({.source = source, .event = event}); }
 
     void add_use(int index) {
-        const TimePoint start = kBegin + minutes{index};
-        const auto took = milliseconds{std::uniform_int_distribution(1, 90'000)(random_)};
+        const TimePoint start = kBegin + std::chrono::minutes{index};
+        const auto took = std::chrono::milliseconds{std::uniform_int_distribution(1, 90'000)(random_)};
         const bool in_background = chance(4);
         const bool is_masked = chance(3);
         const std::string session = index % 2 == 0 ? "s0" : "s1";
@@ -98,7 +94,7 @@ class Pieces {
         };
         if (!chance(5)) {  // the start
             SkillEvent event = use;
-            event.evidence.started = {EvidenceSource::hook, start + milliseconds{1}};
+            event.evidence.started = {EvidenceSource::hook, start + std::chrono::milliseconds{1}};
             add(Source::hook, event);
         }
         if (!chance(4)) {  // the end of the call, as a hook reports it
@@ -109,7 +105,7 @@ class Pieces {
             event.evidence.result.outcome = outcome(EvidenceSource::hook);
             event.evidence.result.at = {EvidenceSource::hook, event.at};
             if (chance(2)) {
-                event.evidence.result.measured_us = {EvidenceSource::hook, microseconds(took).count() / 2};
+                event.evidence.result.measured_us = {EvidenceSource::hook, std::chrono::microseconds(took).count() / 2};
             }
             add(chance(2) ? Source::hook : Source::hook_request, event);
         }
@@ -140,14 +136,14 @@ class Pieces {
             event.evidence.name_basis = NameBasis::placeholder;
             event.evidence.result.outcome = outcome(EvidenceSource::otlp);
             event.evidence.result.at = {EvidenceSource::otlp, start + took};
-            event.evidence.result.measured_us = {EvidenceSource::otlp, microseconds(took).count()};
+            event.evidence.result.measured_us = {EvidenceSource::otlp, std::chrono::microseconds(took).count()};
             add(Source::http, event);
         }
         if (in_background && !chance(3)) {
             SkillEvent event = use;
             event.evidence.in_background = true;
             event.evidence.background_end.outcome = outcome(EvidenceSource::transcript);
-            event.evidence.background_end.at = {EvidenceSource::transcript, start + took + minutes{2}};
+            event.evidence.background_end.at = {EvidenceSource::transcript, start + took + std::chrono::minutes{2}};
             add(Source::transcript, event);
         }
         if (chance(5)) {
@@ -156,7 +152,7 @@ class Pieces {
             event.record.workflow_phase = "build";
             event.record.workflow_step_id = "step";
             event.record.selection_rank = 1;
-            event.evidence.started = {EvidenceSource::report, start + milliseconds{2}};
+            event.evidence.started = {EvidenceSource::report, start + std::chrono::milliseconds{2}};
             event.evidence.result.outcome = outcome(EvidenceSource::report);
             event.evidence.background_end.outcome = outcome(EvidenceSource::report);
             add(Source::http, event);
@@ -165,8 +161,8 @@ class Pieces {
 
     void add_command(TimePoint at) {
         for (const auto& [source, evidence_source, prefix, delay] :
-             {std::tuple(Source::hook, EvidenceSource::hook, "hook:", milliseconds{40}),
-              std::tuple(Source::transcript, EvidenceSource::transcript, "command:", milliseconds{0})}) {
+             {std::tuple(Source::hook, EvidenceSource::hook, "hook:", std::chrono::milliseconds{40}),
+              std::tuple(Source::transcript, EvidenceSource::transcript, "command:", std::chrono::milliseconds{0})}) {
             SkillEvent event;
             event.kind = Kind::command;
             event.key = prefix + format_precise_timestamp(at);
@@ -241,7 +237,7 @@ class Recording {
     void expire() { store_->expire(kLater); }
 
     void count_totals() {
-        tracker_.advance(*totals_, steady_clock::now() + seconds{10});
+        tracker_.advance(*totals_, steady_clock::now() + std::chrono::seconds{10});
         SQLite::Transaction transaction(*database_, SQLite::TransactionBehavior::IMMEDIATE);
         const bool written = totals_->write(tracker_.pending());
         transaction.commit();

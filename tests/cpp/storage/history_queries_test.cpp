@@ -267,7 +267,7 @@ TEST_F(History, reports_a_locked_and_a_damaged_file_and_recovers) {
     EXPECT_EQ(invocations(std::nullopt, "2026-02-10", "2026-02-11").size(), 1U);
 }
 
-constexpr const char* kMarkTable =
+constexpr const char* kCreateMarks =
     "CREATE TABLE IF NOT EXISTS session_buddy_mark (invocation_id INTEGER PRIMARY KEY, marks INTEGER NOT NULL);";
 
 TEST_F(History, a_row_from_the_future_counts_as_now_in_a_range_that_includes_now) {
@@ -282,12 +282,12 @@ TEST_F(History, a_row_from_the_future_counts_as_now_in_a_range_that_includes_now
 }
 
 TEST_F(History, marks_of_rows_and_of_pruned_rows_are_counted) {
-    execute(path, kMarkTable + insertion("a", "2026-02-01T10:10:00Z", "s", true, "900") +  // 1: upper bound
-                      insertion("a", "2026-02-01T10:20:00Z", "s", true, "3") +             // 2: unknown
-                      insertion("a", "2026-02-01T10:30:00Z", "s", false) +                 // 3
-                      insertion("a", "2026-02-01T11:00:00Z", "s", true, "900") +           // 4: unknown, upper bound
-                      insertion("a", "2026-02-20T10:00:00Z", "s", true, "5") +             // 5: unknown
-                      insertion("a", "2026-02-20T10:00:00Z", "s", true, "7") +             // 6: upper bound
+    execute(path, kCreateMarks + insertion("a", "2026-02-01T10:10:00Z", "s", true, "900") +  // 1: upper bound
+                      insertion("a", "2026-02-01T10:20:00Z", "s", true, "3") +               // 2: unknown
+                      insertion("a", "2026-02-01T10:30:00Z", "s", false) +                   // 3
+                      insertion("a", "2026-02-01T11:00:00Z", "s", true, "900") +             // 4: unknown, upper bound
+                      insertion("a", "2026-02-20T10:00:00Z", "s", true, "5") +               // 5: unknown
+                      insertion("a", "2026-02-20T10:00:00Z", "s", true, "7") +               // 6: upper bound
                       "INSERT INTO session_buddy_mark VALUES (1, 2), (2, 1), (4, 3), (5, 1), (6, 2);");
     Pruner pruner(path, at("2026-02-10"), std::chrono::milliseconds{200});
     while (pruner.step(at("2026-02-21"))) {
@@ -313,7 +313,7 @@ TEST_F(History, marks_of_rows_and_of_pruned_rows_are_counted) {
 }
 
 TEST_F(History, phases_count_unknown_outcomes_and_prefer_measured_durations) {
-    execute(path, kMarkTable + insertion("a", "2026-02-10T10:00:00Z", "s", true, "900") +
+    execute(path, kCreateMarks + insertion("a", "2026-02-10T10:00:00Z", "s", true, "900") +
                       insertion("a", "2026-02-10T10:00:00Z", "s", true, "3") +
                       insertion("a", "2026-02-10T10:00:00Z", "s", false) +
                       "INSERT INTO session_buddy_mark VALUES (1, 3), (3, 1);");

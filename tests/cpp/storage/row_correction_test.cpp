@@ -20,10 +20,6 @@
 namespace session_buddy::storage {
 namespace {
 
-using std::chrono::hours;
-using std::chrono::milliseconds;
-using std::chrono::minutes;
-using std::chrono::seconds;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -47,12 +43,12 @@ struct Use {
         event.evidence.started = {source, at};
         return *this;
     }
-    Use& ended(Outcome outcome, const std::string& error = {}, TimePoint at = kStart + seconds{10}) {
+    Use& ended(Outcome outcome, const std::string& error = {}, TimePoint at = kStart + std::chrono::seconds{10}) {
         event.evidence.result.outcome = {source, {outcome, error}};
         event.evidence.result.at = {source, at};
         return *this;
     }
-    Use& measured(milliseconds duration) {
+    Use& measured(std::chrono::milliseconds duration) {
         event.evidence.result.measured_us = {source, std::chrono::microseconds(duration).count()};
         return *this;
     }
@@ -71,7 +67,7 @@ struct Use {
     Use& notified(Outcome outcome, const std::string& error = {}) {
         in_background();
         event.evidence.background_end.outcome = {source, {outcome, error}};
-        event.evidence.background_end.at = {source, kStart + minutes{4}};
+        event.evidence.background_end.at = {source, kStart + std::chrono::minutes{4}};
         return *this;
     }
 };
@@ -98,12 +94,14 @@ class RowCorrection : public testing::Test {
 
     test::TempDir dir;
     std::string path = dir.file("skills.db");
-    EventStore store{path, {.busy_timeout = milliseconds{200}}};
+    EventStore store{path, {.busy_timeout = std::chrono::milliseconds{200}}};
 };
 
 TEST_F(RowCorrection, a_use_in_the_background_is_open_until_its_end_is_reported) {
     ingest(hook_use("k", "agent:general").started());
-    ingest(hook_use("k", "agent:general").ended(Outcome::completed, {}, kStart + milliseconds{11}).in_background());
+    ingest(hook_use("k", "agent:general")
+               .ended(Outcome::completed, {}, kStart + std::chrono::milliseconds{11})
+               .in_background());
     EXPECT_THAT(rows(), IsEmpty());
     EXPECT_TRUE(ingest(transcript_use("k", "agent:general").notified(Outcome::failed, "interrupted")).is_new);
     EXPECT_THAT(rows(), ElementsAre("agent:general|0|240.0|interrupted|2"));
@@ -121,8 +119,8 @@ TEST_F(RowCorrection, a_launch_that_was_taken_for_the_end_becomes_unknown_until_
 }
 
 TEST_F(RowCorrection, a_verdict_changes_the_row_and_all_counts) {
-    ingest(hook_use("k1").started().ended(Outcome::completed).measured(seconds{3}).masked());
-    ingest(hook_use("k2").started().ended(Outcome::completed).measured(seconds{5}));
+    ingest(hook_use("k1").started().ended(Outcome::completed).measured(std::chrono::seconds{3}).masked());
+    ingest(hook_use("k2").started().ended(Outcome::completed).measured(std::chrono::seconds{5}));
     EXPECT_THAT(rows(), ElementsAre("pytest-run|1|3.0|NULL|1", "pytest-run|1|5.0|NULL|0"));
     EXPECT_THAT(query("SELECT * FROM session_buddy_unknown"), ElementsAre("pytest-run|1"));
 
@@ -139,7 +137,7 @@ TEST_F(RowCorrection, a_verdict_changes_the_row_and_all_counts) {
 }
 
 TEST_F(RowCorrection, a_skill_without_a_row_disappears_when_its_row_gets_a_better_name) {
-    Use plain = hook_use("k", "Bash").started().ended(Outcome::completed).measured(seconds{1});
+    Use plain = hook_use("k", "Bash").started().ended(Outcome::completed).measured(std::chrono::seconds{1});
     plain.event.evidence.name_basis = NameBasis::tool;
     ingest(plain);
     Use chain = transcript_use("k", "mypy-run").ended(Outcome::completed);
@@ -156,13 +154,13 @@ TEST_F(RowCorrection, a_skill_without_a_row_disappears_when_its_row_gets_a_bette
 TEST_F(RowCorrection, a_name_that_the_user_gave_stays) {
     ingest(hook_use("k").started().ended(Outcome::completed));
     static_cast<void>(rename_skill(path, "pytest-run", "tests"));
-    ingest(transcript_use("k").started().ended(Outcome::failed, "exit_code").measured(seconds{2}));
+    ingest(transcript_use("k").started().ended(Outcome::failed, "exit_code").measured(std::chrono::seconds{2}));
     EXPECT_THAT(rows(), ElementsAre("tests|1|2.0|NULL|0"));
 }
 
 TEST_F(RowCorrection, a_row_that_was_forgotten_or_pruned_stays_away) {
     ingest(hook_use("k1").started());
-    store.expire(kStart + hours{1});
+    store.expire(kStart + std::chrono::hours{1});
     ASSERT_TRUE(forget_invocation(path, 1).found);
     ingest(hook_use("k2").started().ended(Outcome::completed));
     test::execute(path, "DELETE FROM skill_invocation WHERE id = 2");
@@ -182,9 +180,9 @@ TEST_F(RowCorrection, a_forgotten_unknown_outcome_is_not_counted_any_more) {
 }
 
 TEST_F(RowCorrection, an_hour_that_was_written_is_counted_again) {
-    ingest(hook_use("k").started().ended(Outcome::completed).measured(seconds{4}));
-    HourlyRollup rollup(path, milliseconds{200});
-    const TimePoint later = kStart + hours{30};
+    ingest(hook_use("k").started().ended(Outcome::completed).measured(std::chrono::seconds{4}));
+    HourlyRollup rollup(path, std::chrono::milliseconds{200});
+    const TimePoint later = kStart + std::chrono::hours{30};
     while (rollup.step(later)) {
     }
     const std::string series =
@@ -203,10 +201,10 @@ TEST_F(RowCorrection, an_hour_that_was_written_is_counted_again) {
 }
 
 TEST_F(RowCorrection, a_follower_in_the_same_process_rebuilds_even_if_only_a_mark_changes) {
-    ingest(hook_use("k").started().ended(Outcome::completed).measured(seconds{4}).masked());
+    ingest(hook_use("k").started().ended(Outcome::completed).measured(std::chrono::seconds{4}).masked());
     Follower follower(path, {});
     follower.open();
-    const TimePoint now = kStart + minutes{5};
+    const TimePoint now = kStart + std::chrono::minutes{5};
     Batch batch = follower.poll(now);
     ASSERT_EQ(batch.rows.size(), 1U);
     EXPECT_TRUE(batch.rows.front().outcome_is_unknown);
@@ -246,10 +244,10 @@ TEST_F(RowCorrection, a_dry_run_reports_and_stores_nothing) {
 class EarlierRows : public RowCorrection {
   protected:
     void SetUp() override {
-        ingest(hook_use("hook", "Bash").started().ended(Outcome::completed).measured(seconds{3}));
+        ingest(hook_use("hook", "Bash").started().ended(Outcome::completed).measured(std::chrono::seconds{3}));
         ingest(transcript_use("read", "Bash").started().ended(Outcome::completed));
         ingest(hook_use("guess", "Bash").started());
-        store.expire(kStart + hours{1});
+        store.expire(kStart + std::chrono::hours{1});
         test::execute(path,
                       "UPDATE session_buddy_source SET evidence = NULL; DELETE FROM session_buddy_mark;"
                       "DELETE FROM session_buddy_unknown;"
@@ -297,7 +295,7 @@ TEST_F(EarlierRows, are_reclassified_on_request_once) {
 }
 
 TEST_F(EarlierRows, are_explained_as_such) {
-    const auto found = EvidenceReader(path, milliseconds{200}).find(1);
+    const auto found = EvidenceReader(path, std::chrono::milliseconds{200}).find(1);
     ASSERT_TRUE(found);
     EXPECT_EQ(found->key, "hook");
     EXPECT_EQ(found->seen_by, static_cast<Sources>(Source::hook));
@@ -307,10 +305,10 @@ TEST_F(EarlierRows, are_explained_as_such) {
 TEST_F(RowCorrection, the_evidence_of_rows_and_of_open_invocations_can_be_read) {
     ingest(hook_use("k1").started());
     ingest(transcript_use("k1").ended(Outcome::completed).masked());
-    ingest(hook_use("k2", "Edit").started(kStart + minutes{1}));
+    ingest(hook_use("k2", "Edit").started(kStart + std::chrono::minutes{1}));
     Use keyless = hook_use("", "Read").started().ended(Outcome::failed, "tool_error");
     ingest(keyless);
-    const EvidenceReader reader(path, milliseconds{200});
+    const EvidenceReader reader(path, std::chrono::milliseconds{200});
     EXPECT_FALSE(reader.find(99));
     const auto last = reader.last(10);
     ASSERT_EQ(last.size(), 2U);
