@@ -161,18 +161,23 @@ void add_window(Families& families, const Snapshot& snapshot) {
         rates.add({{"skill_name", kOtherSeries}},
                   static_cast<double>(other_completed) / static_cast<double>(other_known));
     }
-    auto& quantiles =
-        families.gauge("skill_duration_window_seconds",
-                       "Median and 95th percentile of the durations of completed invocations in the sliding window.");
-    for (std::uint32_t index = 0; index < snapshot.skills->size(); ++index) {
-        const SkillMetrics& skill = snapshot.skills->at(index);
-        const WindowMetrics& window = skill.window;
-        if (window.p50_duration_seconds && window.p95_duration_seconds && skill.skill_name != kOtherSeries &&
-            own.contains(skill.skill_name)) {
-            quantiles.add({{"skill_name", skill.skill_name}, {"quantile", "0.5"}}, *window.p50_duration_seconds);
-            quantiles.add({{"skill_name", skill.skill_name}, {"quantile", "0.95"}}, *window.p95_duration_seconds);
+    // Not one gauge with the label `quantile`, which is for summaries.
+    const auto add_quantile = [&](std::string_view name, std::string_view help,
+                                  std::optional<double> WindowMetrics::*const quantile) {
+        auto& gauge = families.gauge(name, help);
+        for (std::uint32_t index = 0; index < snapshot.skills->size(); ++index) {
+            const SkillMetrics& skill = snapshot.skills->at(index);
+            if (skill.window.*quantile && skill.skill_name != kOtherSeries && own.contains(skill.skill_name)) {
+                gauge.add({{"skill_name", skill.skill_name}}, *(skill.window.*quantile));
+            }
         }
-    }
+    };
+    add_quantile("session_buddy_skill_duration_median_seconds",
+                 "Median of the durations of completed invocations in the sliding window.",
+                 &WindowMetrics::p50_duration_seconds);
+    add_quantile("session_buddy_skill_duration_p95_seconds",
+                 "95th percentile of the durations of completed invocations in the sliding window.",
+                 &WindowMetrics::p95_duration_seconds);
     families.gauge("active_sessions_total", "Sessions with an invocation within session_window.")
         .add({}, static_cast<double>(snapshot.active_sessions));
 }

@@ -93,9 +93,9 @@ TEST(Exposition, has_rates_over_known_outcomes_and_quantiles_of_the_window) {
     EXPECT_THAT(out, HasSubstr("skill_completion_rate{skill_name=\"a\"} 0.5\n"));
     EXPECT_THAT(out, Not(HasSubstr("skill_completion_rate{skill_name=\"b\"}")));
     EXPECT_THAT(out, HasSubstr("skill_completion_rate{skill_name=\"other\"} 0.5\n"));
-    EXPECT_THAT(out, HasSubstr("skill_duration_window_seconds{skill_name=\"a\",quantile=\"0.5\"} 1.5\n"));
-    EXPECT_THAT(out, HasSubstr("skill_duration_window_seconds{skill_name=\"a\",quantile=\"0.95\"} 9\n"));
-    EXPECT_THAT(out, Not(HasSubstr("skill_duration_window_seconds{skill_name=\"b\"")));
+    EXPECT_THAT(out, HasSubstr("session_buddy_skill_duration_median_seconds{skill_name=\"a\"} 1.5\n"));
+    EXPECT_THAT(out, HasSubstr("session_buddy_skill_duration_p95_seconds{skill_name=\"a\"} 9\n"));
+    EXPECT_THAT(out, Not(HasSubstr("_seconds{skill_name=\"b\"")));
 }
 
 TEST(Exposition, sums_the_rates_of_skills_without_their_own_series) {

@@ -74,7 +74,7 @@ def test_every_schema_is_valid_and_every_answer_has_the_form_of_its_example() ->
 
 def test_every_query_has_an_example_and_all_the_errors_of_queries() -> None:
     queries = [(path, operation) for path, _, operation in operations() if operation["tags"] == ["queries"]]
-    assert len(queries) == 6
+    assert len(queries) == 7
     for path, operation in queries:
         assert {"200", "304", "400", "401", "403", "429", "431", "500", "503"} <= set(operation["responses"]), path
         assert operation["responses"]["200"]["content"]["application/json"]["examples"], path
