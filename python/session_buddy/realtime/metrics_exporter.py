@@ -110,7 +110,7 @@ class PrometheusExporter:
         self._invocations = Counter(
             "skill_invocations_total",
             "Invocations of skills.",
-            ["skill_name", "workflow_phase", "completed", "outcome"],
+            ["skill_name", "workflow_phase", "completed"],
             registry=None,
         )
         self._durations = Histogram(
@@ -223,10 +223,9 @@ class PrometheusExporter:
         phase_label = phase
         if phase != _NO_PHASE:
             phase_label = self._phases.setdefault(skill_label, _BoundedLabels(_MAX_PHASES)).label(phase)
-        # All series exist from the first invocation on, so that PromQL ratios work. No outcome is unknown here.
-        for outcome, is_completed in (("completed", "true"), ("unknown", "true"), ("failed", "false")):
-            counter = self._invocations.labels(skill_label, phase_label, is_completed, outcome)
-            if outcome == ("completed" if completed else "failed"):
+        for outcome in (True, False):  # both series exist from the first invocation on, so that PromQL ratios work
+            counter = self._invocations.labels(skill_label, phase_label, str(outcome).lower())
+            if outcome == completed:
                 counter.inc()
         if duration is not None and completed:
             self._durations.labels(skill_label, phase_label).observe(duration)

@@ -315,7 +315,7 @@ TEST_F(TranscriptWatchTest, bad_lines_and_files_stop_nothing) {
     append("folder.jsonl/b.jsonl", run_lines("b1"));
     const WatchReport report = watch_once();
     EXPECT_EQ(report.coverage.recovered, 2);
-    EXPECT_EQ(report.unreadable_lines, 1);  // zero bytes alone hold no record
+    EXPECT_EQ(report.unreadable_lines, 1);  // a line of zero bytes holds no record
     EXPECT_EQ(times_reported(WatchReport::Kind::problem), 1U);
 }
 
