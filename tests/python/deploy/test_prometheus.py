@@ -406,8 +406,10 @@ def test_prometheus_stores_the_metrics_of_the_exporter_from_both_formats(tmp_pat
 
 
 def skill_samples(port: int, accept: str) -> dict[tuple[str, tuple[tuple[str, object], ...]], float]:
-    """Samples of skills and sessions, summed over `outcome`, which the exporter does not have. The exporter exports a type
-    of anomaly only after the first one."""
+    """Samples of skills and sessions, summed over `outcome`, which the exporter does not have.
+
+    The exporter exports a type of anomaly only after the first one.
+    """
     samples: dict[tuple[str, tuple[tuple[str, object], ...]], float] = defaultdict(float)
     for family in PARSERS[accept](metrics_of(port, accept)):
         if family.name.startswith(("session_buddy_", "process_")):

@@ -135,7 +135,7 @@ def test_transcripts(db_path: Path, truth: dict[str, Call]) -> None:
 
 
 def test_hooks(db_path: Path, truth: dict[str, Call]) -> None:
-    """Without transcripts, a rejection by the user and an interruption cannot be reported from a lost end."""
+    """Without transcripts, a rejection by the user or an interruption leaves only a start: the outcome is unknown."""
     payloads = _payloads()
     for body in payloads:
         run_hook(body, db_path)
