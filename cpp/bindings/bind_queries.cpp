@@ -41,13 +41,13 @@ constexpr auto kPrecise = [](const SessionSummary& summary) {
 
 constexpr auto kStoredInvocation = entity(
     "StoredInvocation", "",
-    std::tuple_cat(std::tuple{field<"id">(&StoredInvocation::id)},
-                   within_all(&StoredInvocation::record, kInvocationRecord.fields),
-                   std::tuple{field<"outcome">([](const StoredInvocation& row) { return std::string(kOutcomes[row.outcome]); },
-                                               "completed, failed or unknown."),
-                              field<"duration_is_bound">(&StoredInvocation::duration_is_bound,
-                                                         "The duration is an upper bound: it may include a "
-                                                         "wait.")}));
+    std::tuple_cat(
+        std::tuple{field<"id">(&StoredInvocation::id)}, within_all(&StoredInvocation::record, kInvocationRecord.fields),
+        std::tuple{field<"outcome">([](const StoredInvocation& row) { return std::string(kOutcomes[row.outcome]); },
+                                    "completed, failed or unknown."),
+                   field<"duration_is_bound">(&StoredInvocation::duration_is_bound,
+                                              "The duration is an upper bound: it may include a "
+                                              "wait.")}));
 
 constexpr auto kSessionSummary =
     entity("SessionSummary", "", field<"session_id">(&SessionSummary::session_id),

@@ -162,7 +162,7 @@ void read_all(const std::vector<fs::path>& paths, const ingest::SkillNamer& name
 /// What all events of a key say together.
 class MergedEvents {
   public:
-    void add(ingest::AgentEvent&& event) {
+    void add(const ingest::AgentEvent& event) {
         const auto [entry, is_new] = by_key_.try_emplace(event.key, event);
         if (is_new) {
             return;

@@ -284,7 +284,9 @@ void read_notifications(const EventLine& line, std::string_view text, Transcript
             if (dom::object fields; part.get(fields) == simdjson::SUCCESS) {
                 std::string_view text;
                 read_members(fields, "text"sv, &text);
-                output = end_of(output + end_of(text) + '\n');
+                output += end_of(text);
+                output += '\n';
+                output = end_of(output);
             }
         }
     }

@@ -35,8 +35,8 @@ constexpr std::array kEventFields = std::to_array<std::string_view>(
      "is_interrupt", "error", "command_name", "command_source", "prompt_id", "prompt", "tool_calls"});
 constexpr std::array kCallFields =
     std::to_array<std::string_view>({"tool_name", "tool_input", "tool_use_id", "tool_response", "text"});
-constexpr std::array kResponseFields = std::to_array<std::string_view>(
-    {"stdout", "stderr", "status", "isAsync", "backgroundTaskId", "text"});
+constexpr std::array kResponseFields =
+    std::to_array<std::string_view>({"stdout", "stderr", "status", "isAsync", "backgroundTaskId", "text"});
 
 /// An element of `tool_calls` is at depth 3: the event, the array, the element.
 constexpr std::size_t kCallDepth = 3;

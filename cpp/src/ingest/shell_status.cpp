@@ -456,6 +456,7 @@ class Interpreter {
         const Path start = *any(in);
         const std::string_view program = words[0];
         Flow flow;
+        // NOLINTNEXTLINE(bugprone-branch-clone): commands of different kinds
         if (program == "true" || program == ":") {
             flow.success = start;
         } else if (program == "false") {
@@ -669,7 +670,8 @@ class Interpreter {
     /// Something runs them in a way that is not seen here.
     void run_uncalled_functions() {
         const std::size_t first_tool = tools_.size();
-        for (std::size_t i = 0; i < functions_.size(); ++i) {
+        // By index, because a call may define further functions.
+        for (std::size_t i = 0; i < functions_.size(); ++i) {  // NOLINT(modernize-loop-convert)
             if (!functions_[i].second.is_called) {
                 static_cast<void>(call(functions_[i].second, {.success = Path{}}));
             }

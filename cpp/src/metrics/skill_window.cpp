@@ -35,7 +35,7 @@ void SkillWindow::apply(WindowSums& sums, std::int64_t code) {
         sums.unknown += kSign * static_cast<std::int64_t>((code & kUnknownFlag) != 0);
         DurationSums& durations = (code & kBoundFlag) != 0 ? sums.bounds : sums.measured;
         durations.count += kSign;
-        durations.micros += kSign * (code & kMicrosMask);
+        durations.micros += static_cast<WideMicros>(kSign * (code & kMicrosMask));
     } else {
         sums.completed += code == kNotCompleted ? 0 : kSign;
         sums.unknown += code == kUnknownNotTimed ? kSign : 0;
