@@ -3,8 +3,8 @@
 usage: record_outputs.py [--into FOLDER] [--node-modules FOLDER] [--only TOOL,TOOL: CASE]
 
 The samples of a tool are in FOLDER/<skill name>.txt, with _ for a blank. Each follows a line with its outcome, as the
-exit status of the tool says it, and its name. Tools that are not on the PATH, or not in the node_modules, are skipped and
-named at the end. The tests OutputVerdict.*recorded* read the samples.
+exit status of the tool says it, and its name. Tools that are not on the PATH, or not in the node_modules, are skipped
+and named at the end. The tests OutputVerdict.*recorded* read the samples.
 """
 
 from __future__ import annotations

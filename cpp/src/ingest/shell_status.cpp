@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <deque>
 #include <initializer_list>
 #include <optional>
 #include <utility>
@@ -688,9 +689,9 @@ class Interpreter {
     std::vector<std::pair<std::string, SavedStatus>> variables_;
     std::vector<SavedStatus> pipe_status_;  // of the last command, if it was a pipeline
     std::vector<PrintedStatus> printed_;
-    std::vector<std::pair<std::string, Function>> functions_;
-    Flow exits_;    // by which `exit` leaves the current subshell
-    Flow returns_;  // by which `return` leaves the current function
+    std::deque<std::pair<std::string, Function>> functions_;  // references to its elements stay valid
+    Flow exits_;                                              // by which `exit` leaves the current subshell
+    Flow returns_;                                            // by which `return` leaves the current function
     bool is_errexit_ = false;
     bool is_pipefail_ = false;
     bool in_condition_ = false;  // where `set -e` does not apply
