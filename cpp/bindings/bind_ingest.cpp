@@ -79,6 +79,7 @@ constexpr auto kImportSummary = entity(
     field<"corrections", &kSkillCorrections>(
         [](const ImportSummary& summary) {
             std::vector<app::SkillCorrections> all;
+            all.reserve(summary.corrections.size());
             for (const auto& [name, corrections] : summary.corrections) {
                 all.push_back(corrections);
             }
