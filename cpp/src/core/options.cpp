@@ -13,6 +13,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "session_buddy/core/alert_budget.hpp"
 #include "session_buddy/core/ascii.hpp"
 #include "session_buddy/core/ip_address.hpp"
 #include "session_buddy/core/origin.hpp"
@@ -164,6 +165,11 @@ constexpr std::array kTable{
            "Length of the baseline window; at least twice observation_window"),
     OPTION("Anomalies", anomaly_min_samples, between(2, 50),
            "Minimum invocations in each of observation and baseline to report an anomaly"),
+    OPTION("Anomalies", alert_budget, kText,
+           "Expected false alerts of the whole server while nothing changes, as a rate such as 1/week, 0.5/day or "
+           "1/month, or off"),
+    OPTION("Anomalies", alert_on_silence, kFlag,
+           "Also report an alert for a skill that was used regularly and no longer is"),
 
     OPTION("Clients", max_clients, between(1, 1'000'000),
            "Maximum concurrent WebSocket connections; further ones are rejected"),
@@ -597,6 +603,9 @@ void check(const Config& config) {
     check_items("trusted_proxies", config.trusted_proxies, &IpNetworks::parse, "addresses and networks", "neither");
     check_items("tools", config.tools, &parse_tool_rules, "command=skill pairs, such as just test=just-test",
                 "not one");
+    if (!parse_alert_budget(config.alert_budget)) {
+        reject("alert_budget", "must be {}, not {}", kAlertBudgetRule, quote_value(config.alert_budget));
+    }
     check_patterns<OriginPatterns>("allow_origin", config.allow_origin);
     check_patterns<HostPatterns>("allow_host", config.allow_host);
     if (config.max_intake_bytes < config.max_body_bytes) {

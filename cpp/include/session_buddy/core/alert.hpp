@@ -89,7 +89,8 @@ struct Alert {
 
     // Set by people.
     std::optional<TimePoint> acknowledged_at{};
-    std::string note;  ///< of the acknowledgement; at most 500 bytes
+    std::string note;    ///< of the acknowledgement; at most 500 bytes
+    bool muted = false;  ///< its skill is muted now
 
     bool operator==(const Alert&) const = default;
 };

@@ -68,6 +68,8 @@ struct Config {
     Seconds observation_window{3600.0};
     Seconds baseline_window{86400.0};
     std::uint32_t anomaly_min_samples = 5;
+    std::string alert_budget = "1/week";
+    bool alert_on_silence = false;
 
     std::uint32_t max_clients = 100;
     std::uint32_t max_clients_per_address = 100;

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "session_buddy/core/alert.hpp"
 #include "session_buddy/core/clock.hpp"
 #include "session_buddy/core/enum_names.hpp"
 #include "session_buddy/core/server_stats.hpp"
@@ -183,11 +184,15 @@ struct DatabaseHealth {
     bool operator==(const DatabaseHealth&) const = default;
 };
 
+inline constexpr std::size_t kMaxSnapshotAlerts = 200;
+
 struct Snapshot {
     std::uint64_t sequence = 0;  ///< incremented every cycle, starting at 1
     TimePoint at;                ///< wall-clock time of the cycle
     std::shared_ptr<const SkillTable> skills = std::make_shared<SkillTable>();
     std::shared_ptr<const std::vector<Anomaly>> anomalies = std::make_shared<std::vector<Anomaly>>();
+    /// The open alerts and those that ended within the last hour, newest first; at most kMaxSnapshotAlerts.
+    std::shared_ptr<const std::vector<Alert>> alerts = std::make_shared<std::vector<Alert>>();
     std::shared_ptr<const std::vector<SessionMetrics>> sessions = std::make_shared<std::vector<SessionMetrics>>();
     std::uint64_t sessions_version = 0;  ///< changes when `sessions` changes
     std::size_t active_sessions = 0;     ///< all of them; `sessions` lists at most max_sessions
