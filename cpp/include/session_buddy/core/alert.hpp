@@ -95,7 +95,7 @@ struct Alert {
     bool operator==(const Alert&) const = default;
 };
 
-/// A skill whose alerts interrupt nobody for a time. They are detected and listed all the same.
+/// A skill whose alerts are detected and listed, but do not interrupt for a time.
 struct Mute {
     std::string skill_name;
     TimePoint muted_at;
