@@ -100,7 +100,8 @@ def check_equal(
     for key, run in imported.items():
         assert runs[key][:4] == run[:4], key
         if key in measured:
-            assert runs[key].seconds == pytest.approx(run.seconds, abs=0.001), key
+            # The end of a subagent is written some milliseconds after the time that the subagent reports.
+            assert runs[key].seconds == pytest.approx(run.seconds, abs=0.005), key
 
 
 def test_hook_processes_report_the_same_as_the_transcript(

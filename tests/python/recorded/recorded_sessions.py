@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 import sqlite3
@@ -17,7 +16,6 @@ from websockets.sync.client import connect
 
 from session_buddy.ingest import import_transcripts
 from support import claude_code
-from support.claude_code import stored
 from support.processes import Server
 from support.recorded import CLAUDE_CODE as DATA
 from support.recorded import LARGE, LATEST
@@ -65,6 +63,34 @@ def name_of(block: dict[str, Any]) -> str:
             return str(name)
 
 
+BUILTIN_COMMANDS = {"compact", "mcp"}  # not recorded unless the option builtin_commands is set
+
+
+def says_failed(block: dict[str, Any], outcome: dict[str, Any]) -> bool:
+    """Whether the output of a tool whose exit status a pipe hides says that it failed, in the words of these tools."""
+    skill = name_of(block)
+    if not skill.startswith("mix ") or "|" not in block["input"].get("command", ""):
+        return False
+    words = r"\b[1-9]\d* failures?\b|found [1-9]\d* code \w+ issue|exit status [1-9]|\*\* \(Mix\) "
+    return re.search(words, str(outcome["content"])) is not None
+
+
+def seconds_of(
+    use: dict[str, Any], block: dict[str, Any], after: dict[str, Any], outcome: dict[str, Any]
+) -> float | None:
+    """None for a use that the user rejected, and for one in the background."""
+    text = str(outcome["content"])
+    if block["input"].get("run_in_background") or (outcome.get("is_error") and "was rejected" in text):
+        return None
+    measured = after.get("toolUseResult")
+    if isinstance(measured, dict) and "durationMs" in measured:
+        return float(measured["durationMs"]) / 1000
+    if usage := re.search(r"duration_ms: (\d+)</usage>", text):
+        return int(usage[1]) / 1000
+    times = [datetime.fromisoformat(one["timestamp"].replace("Z", "+00:00")) for one in (use, after)]
+    return (times[1] - times[0]).total_seconds()
+
+
 def lines_of(part: Path) -> Iterator[dict[str, Any]]:
     for path in sorted(part.rglob("*.jsonl")) if part.is_dir() else [part]:
         with path.open(encoding="utf-8") as file:
@@ -90,17 +116,13 @@ def count(part: Path) -> dict[str, CountedUse]:
                     results.setdefault(block["tool_use_id"], (line, block))
                 case "text" if line["type"] == "user":
                     typed = re.search(r"<command-name>/([^<\s]+)</command-name>", block["text"])
-                    if typed:
+                    if typed and typed[1] not in BUILTIN_COMMANDS:
                         found[line["uuid"]] = CountedUse(typed[1], line["sessionId"], line["timestamp"], True, None)
     for tool_id, (line, block) in uses.items():
         if tool_id in results:
             after, outcome = results[tool_id]
-            times = [datetime.fromisoformat(one["timestamp"].replace("Z", "+00:00")) for one in (line, after)]
-            seconds = (times[1] - times[0]).total_seconds()
-            measured = after.get("toolUseResult")
-            if isinstance(measured, dict) and "durationMs" in measured:
-                seconds = measured["durationMs"] / 1000
-            failed = outcome.get("is_error") is True
+            failed = outcome.get("is_error") is True or says_failed(block, outcome)
+            seconds = seconds_of(line, block, after, outcome)
             found[tool_id] = CountedUse(name_of(block), line["sessionId"], line["timestamp"], not failed, seconds)
     return found
 
@@ -121,7 +143,9 @@ def test_imported_rows_equal_an_independent_count(part: str, db_path: Path) -> N
 
     by_skill = Counter(one.skill for one in expected.values())
     assert Counter(row[0] for row in stored) == by_skill
-    assert summary["recorded_by_skill"] == by_skill == metrics
+    # The end of a server in the background was never reported.
+    assert metrics == by_skill
+    assert sum(summary["recorded_by_skill"].values()) + summary["expired"] == len(expected)
     assert Counter(row[:4] for row in stored) == Counter(
         (one.skill, one.session, one.at, int(one.completed)) for one in expected.values()
     )
@@ -145,7 +169,7 @@ def test_the_large_session_has_its_242_tool_uses(db_path: Path) -> None:
         errors = dict(
             connection.execute("SELECT error_type, count(*) FROM skill_invocation WHERE NOT completed GROUP BY 1")
         )
-        assert errors == {"tool_error": 11, "exit_code": 1}
+        assert errors == {"tool_error": 11, "exit_code": 6}
 
 
 def test_rejected_uses_are_classed_as_such(db_path: Path) -> None:
@@ -157,7 +181,8 @@ def test_rejected_uses_are_classed_as_such(db_path: Path) -> None:
 
 
 def test_parts_and_whole_and_again_add_each_use_once(db_path: Path) -> None:
-    recorded = [import_transcripts([DATA / part], db_path)["recorded"] for part in [*PARTS, *PARTS]]
+    summaries = [import_transcripts([DATA / part], db_path) for part in [*PARTS, *PARTS]]
+    recorded = [summary["recorded"] + summary["expired"] for summary in summaries]
     assert sum(recorded) == len(count(DATA))
     assert recorded[len(PARTS) - 1 :] == [0] * (len(PARTS) + 1)
 
@@ -177,20 +202,7 @@ def test_the_server_serves_the_imported_metrics(db_path: Path) -> None:
             assert answer["data"]["last_invocation_at"] == max(one.at for one in own)[:19] + "Z"
 
 
-# ---- The newest version, with scripted calls only
-
-
-def test_every_scripted_call_has_its_outcome(db_path: Path) -> None:
-    with (LATEST / "truth.tsv").open(encoding="utf-8") as file:
-        outcomes = {
-            call["call id"]: call["is_error told to the model"] for call in csv.DictReader(file, delimiter="\t")
-        }
-    assert import_transcripts([LATEST], db_path)["unfinished"] == 1  # killed while it ran
-    found = {key: one for key, one in stored(db_path).items() if not key.startswith("command:")}
-    assert len(found) == 61
-    for key, one in found.items():
-        # Hooks reported nothing where the agent ended first; its transcript has an error for these.
-        assert one.completed == (outcomes[key] == "ok"), key
+# ---- The records of the generated sessions
 
 
 @pytest.mark.parametrize(("folder", "version"), [(DATA, "2.1.39"), (LATEST, "2.1.332")])
