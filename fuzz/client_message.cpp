@@ -60,6 +60,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         auto made = test::snapshot_of(1, {test::skill("pytest-run", 5), test::skill("café \"1\"", 0)});
         made->anomalies = std::make_shared<std::vector<Anomaly>>(
             1, test::anomaly("pytest-run", AnomalyType::performance_drop, 0.9, 0.4, 3.5));
+        made->alerts =
+            std::make_shared<std::vector<Alert>>(1, test::alert("pytest-run", AlertKind::completion_rate_fell, 1));
         made->sessions = std::make_shared<std::vector<SessionMetrics>>(1, test::session("morning", 5));
         return made;
     }();

@@ -31,6 +31,9 @@ MESSAGES = (
     ("metrics_update.json", ("$defs", "anomaly"), "Anomaly"),
     ("metrics_update.json", ("$defs", "details"), "AnomalyDetails"),
     ("metrics_update.json", ("$defs", "error_count"), "ErrorCount"),
+    ("metrics_update.json", ("$defs", "alert"), "Alert"),
+    ("metrics_update.json", ("$defs", "alert_level"), "AlertLevel"),
+    ("metrics_update.json", ("$defs", "grown_error"), "GrownError"),
     ("session_update.json", ("$defs", "session"), "ActiveSession"),
     ("metrics_response.json", ("properties", "data"), "SkillSummary"),
 )
@@ -40,6 +43,9 @@ MESSAGE_REFERENCES = {
     "time": "#/$defs/timestamp",
     "AnomalyDetails": "#/$defs/details",
     "ErrorCount": "#/$defs/error_count",
+    "Alert": "#/$defs/alert",
+    "AlertLevel": "#/$defs/alert_level",
+    "GrownError": "#/$defs/grown_error",
 }
 API_NAMES = {"Episode": "Anomaly"}  # components of openapi.yaml with another name
 API_REFERENCES = {
@@ -52,6 +58,7 @@ API_REFERENCES = {
     "Window": "#/components/schemas/Window",
     "LifetimeSums": "#/components/schemas/LifetimeSums",
     "AnomalyDetails": "schemas/metrics_update.json#/$defs/details",
+    "Alert": "schemas/metrics_update.json#/$defs/alert",
 }
 
 
@@ -74,7 +81,7 @@ def schema_of(field: _native.FieldDescription, references: dict[str, str]) -> di
         elif null:
             schema = {"oneOf": [schema, *null]}
     elif field["values"]:
-        schema = {"enum": field["values"]}
+        schema = {"enum": [*field["values"], *([None] if nullable else [])]}
     else:
         words = {"int": "integer", "float": "number", "str": "string", "bool": "boolean"}
         schema = {"type": [words[type_], "null"] if nullable else words[type_]}

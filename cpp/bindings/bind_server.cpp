@@ -18,6 +18,7 @@
 #include "session_buddy/core/options.hpp"
 #include "session_buddy/core/timestamp.hpp"
 #include "session_buddy/protocol/entities.hpp"
+#include "session_buddy/protocol/open_alerts.hpp"
 
 namespace session_buddy::bindings {
 namespace {
@@ -36,11 +37,21 @@ py::list top_skills(const Snapshot& snapshot) {
     return skills;
 }
 
+py::list anomalies(const Snapshot& snapshot) {
+    const protocol::OpenAlerts open(*snapshot.alerts);
+    py::list items;
+    for (const Anomaly& anomaly : *snapshot.anomalies) {
+        items.append(to_dict<protocol::kAnomaly>(open.item(anomaly)));
+    }
+    return items;
+}
+
 // The message `metrics_update` of the WebSocket API, with additional members for embedding programs.
 py::dict snapshot_dict(const Snapshot& snapshot) {
     py::dict data;
     data["top_skills"] = top_skills(snapshot);
-    data["anomalies"] = to_dicts<protocol::kAnomaly>(*snapshot.anomalies);
+    data["anomalies"] = anomalies(snapshot);
+    data["alerts"] = to_dicts<protocol::kAlert>(*snapshot.alerts);
     py::dict fields;
     fields["type"] = "metrics_update";
     fields["timestamp"] = format_timestamp(snapshot.at);
@@ -237,8 +248,12 @@ void bind_server(py::module_& module) {
     add_entity<protocol::kPlainTopSkill, SkillMetrics>();
     add_entity<protocol::kTopSkill, SkillMetrics>();
     add_entity<protocol::kErrorCount, std::pair<std::string, std::int64_t>>();
-    add_entity<protocol::kAnomalyDetails, Anomaly>();
-    add_entity<protocol::kAnomaly, Anomaly>();
+    add_entity<protocol::kAlertLevel, AlertLevel>();
+    add_entity<protocol::kGrownError, GrownError>();
+    add_entity<protocol::kAlert, Alert>();
+    add_entity<protocol::kMute, Mute>();
+    add_entity<protocol::kAnomalyDetails, protocol::AnomalyItem>();
+    add_entity<protocol::kAnomaly, protocol::AnomalyItem>();
     add_entity<protocol::kActiveSession, SessionMetrics>();
     add_entity<protocol::kSkillSummary, SkillMetrics>();
     add_entity<kDatabaseHealth, DatabaseHealth>();
@@ -246,7 +261,7 @@ void bind_server(py::module_& module) {
     add_entity<protocol::kLifetime, LifetimeMetrics>();
     add_entity<protocol::kLifetimeSums, LifetimeMetrics>();
     add_entity<protocol::kGroup, protocol::SkillGroup>();
-    add_entity<protocol::kOpenAnomaly, Anomaly>();
+    add_entity<protocol::kOpenAnomaly, protocol::AnomalyItem>();
     add_entity<protocol::kPhase, PhaseCount>();
     add_entity<protocol::kPoint, protocol::SeriesItem>();
     add_entity<protocol::kEpisode, protocol::EpisodeItem>();

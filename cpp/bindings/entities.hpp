@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "bindings.hpp"
+#include "session_buddy/core/alert.hpp"
 #include "session_buddy/core/clock.hpp"
 #include "session_buddy/core/fields.hpp"
 #include "session_buddy/core/snapshot.hpp"
@@ -42,6 +43,12 @@ inline constexpr bool kIsVariant<std::variant<Values...>> = true;
 template <const auto& kEntity, typename Value>
 [[nodiscard]] py::dict to_dict(const Value& value);
 
+/// None for a null pointer.
+template <const auto& kEntity, typename Value>
+[[nodiscard]] py::object to_object(const Value* value) {
+    return value != nullptr ? py::object(to_dict<kEntity>(*value)) : py::object(py::none());
+}
+
 /// A list of dicts.
 template <const auto& kEntity, typename Items>
 [[nodiscard]] py::list to_dicts(const Items& items) {
@@ -59,7 +66,7 @@ template <typename Value>
         return value ? py::object(to_python(*value)) : py::object(py::none());
     } else if constexpr (std::same_as<Value, TimePoint>) {
         return to_str(format_timestamp(value));
-    } else if constexpr (std::same_as<Value, AnomalyType>) {
+    } else if constexpr (std::is_enum_v<Value>) {
         return to_str(to_string(value));
     } else if constexpr (std::convertible_to<const Value&, std::string_view>) {
         return to_str(value);
@@ -86,6 +93,8 @@ py::dict to_dict(const Value& value) {
             fields[name] = to_python(field.of(value));
         } else if constexpr (std::ranges::range<decltype(field.of(value))>) {
             fields[name] = to_dicts<*Field::kMembers>(field.of(value));
+        } else if constexpr (std::is_pointer_v<std::remove_cvref_t<decltype(field.of(value))>>) {
+            fields[name] = to_object<*Field::kMembers>(field.of(value));
         } else {
             fields[name] = to_dict<*Field::kMembers>(field.of(value));
         }
@@ -159,6 +168,10 @@ template <const auto& kEntity, typename Value>
         entry["values"] = py::list();  // of an enumeration
         if constexpr (std::same_as<Member, AnomalyType>) {
             entry["values"] = names_of<kAnomalyTypes>();
+        } else if constexpr (std::same_as<Member, AlertKind>) {
+            entry["values"] = names_of<kAlertKinds>();
+        } else if constexpr (std::same_as<Member, std::optional<AlertEnd>>) {
+            entry["values"] = names_of<kAlertEnds>();
         }
         if constexpr (kIsEntity) {
             entry["entity"] = to_str(Field::kMembers->name);

@@ -4,7 +4,7 @@ import type { Authenticated } from './generated/authenticated.js';
 import type { Error as ErrorMessage } from './generated/error.js';
 import type { GetMetrics } from './generated/get_metrics.js';
 import type { MetricsResponse } from './generated/metrics_response.js';
-import type { Anomaly, MetricsUpdate } from './generated/metrics_update.js';
+import type { Alert, Anomaly, MetricsUpdate } from './generated/metrics_update.js';
 import type { Ping } from './generated/ping.js';
 import type { Pong } from './generated/pong.js';
 import type { SessionUpdate } from './generated/session_update.js';
@@ -15,7 +15,7 @@ import type { SubscriptionConfirmed } from './generated/subscription_confirmed.j
 import type { Unsubscribe } from './generated/unsubscribe.js';
 import type { Unsubscribed } from './generated/unsubscribed.js';
 
-export type { Anomaly, Details, ErrorCount, Skill } from './generated/metrics_update.js';
+export type { Alert, AlertLevel, Anomaly, Details, ErrorCount, GrownError, Skill } from './generated/metrics_update.js';
 export type { Session } from './generated/session_update.js';
 export type {
   Auth,
@@ -36,6 +36,7 @@ export type {
 };
 
 export type AnomalyType = Anomaly['anomaly_type'];
+export type AlertKind = Alert['kind'];
 
 /** Lifetime metrics of one skill. */
 export type SkillMetrics = MetricsResponse['data'];

@@ -12,6 +12,7 @@
 #include "json_writer.hpp"
 #include "session_buddy/core/version.hpp"
 #include "session_buddy/protocol/entities.hpp"
+#include "session_buddy/protocol/open_alerts.hpp"
 
 namespace session_buddy::protocol {
 
@@ -76,6 +77,7 @@ std::vector<EpisodeItem> merge_episodes(const Snapshot& snapshot, const Anomalie
     for (const Anomaly& anomaly : *snapshot.anomalies) {
         unmatched.push_back(&anomaly);
     }
+    const OpenAlerts alerts(*snapshot.alerts);
     std::vector<EpisodeItem> episodes;
     episodes.reserve(stored.size());
     for (auto& row : stored) {
@@ -88,7 +90,7 @@ std::vector<EpisodeItem> merge_episodes(const Snapshot& snapshot, const Anomalie
                    to_string(anomaly->type) == episode.stored.anomaly_type;
         });
         if (found != unmatched.end()) {
-            episode.current = *found;
+            episode.current = alerts.item(**found);
             episode.stored.baseline_value = (*found)->baseline_value;
             episode.stored.observed_value = (*found)->observed_value;
             episode.stored.deviation_score = (*found)->deviation_score;
@@ -104,7 +106,7 @@ std::vector<EpisodeItem> merge_episodes(const Snapshot& snapshot, const Anomalie
                                            .deviation_score = anomaly->deviation_score,
                                            .detected_at = anomaly->since},
                                 .has_id = false,
-                                .current = anomaly});
+                                .current = alerts.item(*anomaly)});
         }
     }
     return episodes;
@@ -114,17 +116,18 @@ std::vector<EpisodeItem> merge_episodes(const Snapshot& snapshot, const Anomalie
 class AnomaliesBySkill {
   public:
     explicit AnomaliesBySkill(const Snapshot& snapshot) {
+        const OpenAlerts alerts(*snapshot.alerts);
         for (const Anomaly& anomaly : *snapshot.anomalies) {
-            by_skill_[anomaly.skill_name].push_back(&anomaly);
+            by_skill_[anomaly.skill_name].push_back(alerts.item(anomaly));
         }
     }
-    [[nodiscard]] std::span<const Anomaly* const> of(std::string_view skill_name) const {
+    [[nodiscard]] std::span<const AnomalyItem> of(std::string_view skill_name) const {
         const auto found = by_skill_.find(skill_name);
-        return found == by_skill_.end() ? std::span<const Anomaly* const>{} : found->second;
+        return found == by_skill_.end() ? std::span<const AnomalyItem>{} : found->second;
     }
 
   private:
-    std::unordered_map<std::string_view, std::vector<const Anomaly*>> by_skill_;
+    std::unordered_map<std::string_view, std::vector<AnomalyItem>> by_skill_;
 };
 
 // The members of the schema Skill, without the braces.
@@ -149,7 +152,7 @@ bool contains(std::string_view text, std::string_view part) {
 // The largest deviation of an open anomaly; nullopt without any.
 std::optional<double> deviation_score(const SkillMetrics& skill, const AnomaliesBySkill& anomalies) {
     const auto open = anomalies.of(skill.skill_name);
-    return open.empty() ? std::nullopt : std::optional(open.front()->deviation_score);
+    return open.empty() ? std::nullopt : std::optional(open.front().anomaly->deviation_score);
 }
 
 struct Ranked {

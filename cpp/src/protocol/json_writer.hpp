@@ -42,7 +42,7 @@ void append_value(std::string& out, const Value& value) {
         json_text::append_number(out, double{value});
     } else if constexpr (std::same_as<Value, TimePoint>) {
         json_text::append_timestamp(out, value);
-    } else if constexpr (std::same_as<Value, AnomalyType>) {
+    } else if constexpr (std::is_enum_v<Value>) {
         json_text::append_string(out, to_string(value));
     } else if constexpr (std::convertible_to<const Value&, std::string_view>) {
         json_text::append_string(out, value);

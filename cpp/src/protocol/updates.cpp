@@ -6,6 +6,7 @@
 
 #include "json_writer.hpp"
 #include "session_buddy/protocol/entities.hpp"
+#include "session_buddy/protocol/open_alerts.hpp"
 
 namespace session_buddy::protocol {
 
@@ -54,6 +55,10 @@ std::string MetricsRenderer::render(const Subscription& subscription) const {
     append_top_skills(out, subscription);
     out += R"(,"anomalies":)";
     append_anomalies(out, subscription);
+    if (subscription.anomalies().details) {
+        out += R"(,"alerts":)";
+        append_alerts(out, subscription);
+    }
     out += "}}";
     return out;
 }
@@ -101,10 +106,23 @@ void MetricsRenderer::append_anomalies(std::string& out, const Subscription& sub
         std::ranges::sort(wanted);
     }
     if (view.details) {
-        append_objects<kAnomaly>(out, wanted);
+        const OpenAlerts open(*snapshot_->alerts);
+        append_array(out, wanted, [&open](std::string& text, const Anomaly* anomaly) {
+            append_object<kAnomaly>(text, open.item(*anomaly));
+        });
     } else {
         append_objects<kPlainAnomaly>(out, wanted);
     }
+}
+
+void MetricsRenderer::append_alerts(std::string& out, const Subscription& subscription) const {
+    std::vector<const Alert*> wanted;
+    for (const Alert& alert : *snapshot_->alerts) {
+        if (subscription.all() || std::ranges::binary_search(subscription.names(), alert.skill_name)) {
+            wanted.push_back(&alert);
+        }
+    }
+    append_objects<kAlert>(out, wanted);
 }
 
 std::string metrics_update(SnapshotPtr snapshot, const Subscription& subscription) {

@@ -22,9 +22,12 @@ from session_buddy.client.errors import (
 )
 from session_buddy.client.messages import (
     ActiveSession,
+    Alert,
+    AlertLevel,
     Anomaly,
     AnomalyDetails,
     ErrorCount,
+    GrownError,
     MetricsUpdate,
     SessionUpdate,
     SkillMetrics,
@@ -36,6 +39,8 @@ from session_buddy.client.sync import SyncClient, SyncSubscription, connect_sync
 __all__ = [
     "DEFAULT_URL",
     "ActiveSession",
+    "Alert",
+    "AlertLevel",
     "Anomaly",
     "AnomalyDetails",
     "Client",
@@ -45,6 +50,7 @@ __all__ = [
     "ConnectionLostError",
     "ErrorCount",
     "ForbiddenError",
+    "GrownError",
     "InvalidURLError",
     "MetricsUpdate",
     "ProtocolError",

@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ActiveSession",
+    "Alert",
+    "AlertLevel",
     "Anomaly",
     "AnomalyDetails",
     "ErrorCount",
+    "GrownError",
     "MetricsUpdate",
     "SessionUpdate",
     "SkillMetrics",
@@ -92,6 +95,72 @@ class ErrorCount(_Message):
 
 
 @dataclass(frozen=True, slots=True)
+class AlertLevel(_Message):
+    """One side of a change: the baseline, or the invocations since."""
+
+    # <fields AlertLevel>
+    # a completion rate from 0 to 1, or the median of durations in seconds; for silence, the longest usual pause or the
+    # present one, in seconds
+    value: float
+    low: float  # lower end of the 95 % interval
+    high: float  # upper end of the 95 % interval
+    samples: int  # invocations behind value
+    # </fields>
+
+
+@dataclass(frozen=True, slots=True)
+class GrownError(_Message):
+    """An error type that occurs more often than before."""
+
+    # <fields GrownError>
+    error_type: str
+    before: float  # share of the invocations before the change
+    after: float  # share of the invocations since the change
+    count: int  # failures with it since the change
+    # </fields>
+
+
+@dataclass(frozen=True, slots=True)
+class Alert(_Message):
+    """A change of a skill that the sequential test confirmed."""
+
+    # <fields Alert>
+    id: int | None  # to acknowledge it; null while it could not be stored
+    skill_name: str
+    kind: str  # what changed. completion_rate_rose and duration_fell are improvements, which end immediately
+    detected_at: datetime  # time of the invocation that completed the evidence
+    since: datetime  # most likely time of the change
+    since_low: datetime  # lower end of the 90 % interval of that time
+    since_high: datetime  # upper end of that interval
+    before: AlertLevel
+    after: AlertLevel
+    # if nothing has changed, evidence at least this strong occurs by chance once in this time, in all skills together
+    once_in_seconds: float
+    failures_in_a_row: int  # up to the latest invocation; 0 for other kinds than completion_rate_fell
+    errors: tuple[GrownError, ...]  # the error types that grew most, at most three
+    # the session with at least half of the invocations that carry the change; null if there is none
+    session_id: str | None
+    session_share: float  # share of the session that carries most of the change
+    sessions: int  # sessions since the change; at most 8 are counted
+    ended_at: datetime | None  # null while it is open
+    end: str | None  # recovered: the values are those of the baseline again; accepted: the change is the new baseline
+    acknowledged_at: datetime | None  # null if it is not acknowledged
+    note: str  # of the acknowledgement, at most 500 bytes; may be empty
+    muted: bool  # its skill is muted now
+    # </fields>
+
+    @property
+    def improvement(self) -> bool:
+        """A change for the better; it is reported once and has no duration."""
+        return self.kind in ("completion_rate_rose", "duration_fell")
+
+    @property
+    def active(self) -> bool:
+        """It is open, not acknowledged, not muted and not an improvement: a problem that needs attention."""
+        return self.ended_at is None and self.acknowledged_at is None and not self.muted and not self.improvement
+
+
+@dataclass(frozen=True, slots=True)
 class AnomalyDetails(_Message):
     """Details of an anomaly."""
 
@@ -102,6 +171,8 @@ class AnomalyDetails(_Message):
     tail_probability: float  # probability of a deviation at least this large on this side if nothing has changed
     since: datetime  # when it began
     common_errors: tuple[ErrorCount, ...]  # error types of the observed failures, the most common first; at most three
+    # the open alert of the same skill and side; null if there is none. Older servers do not send it
+    alert: Alert | None = None
     # </fields>
 
 
@@ -127,6 +198,8 @@ class MetricsUpdate:
     timestamp: datetime  # when the metrics were computed
     top_skills: tuple[TopSkill, ...]  # most invocations first
     anomalies: tuple[Anomaly, ...]  # largest deviation_score first
+    # the open alerts and those that ended within the last hour, newest first; only with details
+    alerts: tuple[Alert, ...] | None = None
 
     @classmethod
     def from_wire(cls, message: Mapping[str, Any]) -> MetricsUpdate:
@@ -136,6 +209,7 @@ class MetricsUpdate:
             timestamp=_time(message["timestamp"]),
             top_skills=_all(TopSkill.from_wire, data["top_skills"]),
             anomalies=_all(Anomaly.from_wire, data["anomalies"]),
+            alerts=_all(Alert.from_wire, data["alerts"]) if "alerts" in data else None,
         )
 
 
@@ -191,7 +265,7 @@ def as_wire(value: Any) -> Any:
     if isinstance(value, tuple):
         return [as_wire(item) for item in value]
     if is_dataclass(value):
-        # The optional fields of a message are sent together, and the first of them is never null.
+        # The optional fields of a message are sent together, and the first of several is never null.
         optional = [field.name for field in fields(value) if field.default is not MISSING]
         absent = optional if optional and getattr(value, optional[0]) is None else ()
         names = (field.name for field in fields(value) if field.name not in absent)
@@ -265,4 +339,16 @@ def _time(value: Any) -> datetime:
     return datetime.fromisoformat(text[:19]).replace(tzinfo=timezone.utc)  # ten times as fast as strptime
 
 
-_PARSERS: Mapping[type, Callable[[Any], Any]] = {str: _text, int: _count, float: _number, datetime: _time}
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"expected true or false, not {value!r:.40}")
+    return value
+
+
+_PARSERS: Mapping[type, Callable[[Any], Any]] = {
+    str: _text,
+    int: _count,
+    float: _number,
+    bool: _flag,
+    datetime: _time,
+}

@@ -6,11 +6,15 @@ from typing import Literal, TypedDict
 
 __all__ = [
     "ActiveSession",
+    "Alert",
+    "AlertLevel",
     "Anomaly",
     "AnomalyDetails",
     "DatabaseHealth",
     "ErrorCount",
+    "GrownError",
     "MetricsData",
+    "Mute",
     "PlainTopSkill",
     "SkillSummary",
     "Snapshot",
@@ -18,7 +22,7 @@ __all__ = [
 ]
 
 
-# <fields PlainTopSkill TopSkill ErrorCount AnomalyDetails Anomaly ActiveSession DatabaseHealth SkillSummary>
+# <fields PlainTopSkill TopSkill ErrorCount AlertLevel GrownError Alert Mute AnomalyDetails Anomaly>
 class PlainTopSkill(TypedDict):
     """Metrics of one skill in the sliding window (24 hours unless configured)."""
 
@@ -53,6 +57,62 @@ class ErrorCount(TypedDict):
     count: int
 
 
+class AlertLevel(TypedDict):
+    """One side of a change: the baseline, or the invocations since."""
+
+    # a completion rate from 0 to 1, or the median of durations in seconds; for silence, the longest usual pause or the
+    # present one, in seconds
+    value: float
+    low: float  # lower end of the 95 % interval
+    high: float  # upper end of the 95 % interval
+    samples: int  # invocations behind value
+
+
+class GrownError(TypedDict):
+    """An error type that occurs more often than before."""
+
+    error_type: str
+    before: float  # share of the invocations before the change
+    after: float  # share of the invocations since the change
+    count: int  # failures with it since the change
+
+
+class Alert(TypedDict):
+    """A change of one skill that the sequential test confirmed, with what explains it."""
+
+    id: int | None  # to acknowledge it; null while it could not be stored
+    skill_name: str
+    kind: str  # what changed. completion_rate_rose and duration_fell are improvements, which end immediately
+    detected_at: str  # time of the invocation that completed the evidence
+    since: str  # most likely time of the change
+    since_low: str  # lower end of the 90 % interval of that time
+    since_high: str  # upper end of that interval
+    before: AlertLevel
+    after: AlertLevel
+    # if nothing has changed, evidence at least this strong occurs by chance once in this time, in all skills together
+    once_in_seconds: float
+    failures_in_a_row: int  # up to the latest invocation; 0 for other kinds than completion_rate_fell
+    errors: list[GrownError]  # the error types that grew most, at most three
+    # the session with at least half of the invocations that carry the change; null if there is none
+    session_id: str | None
+    session_share: float  # share of the session that carries most of the change
+    sessions: int  # sessions since the change; at most 8 are counted
+    ended_at: str | None  # null while it is open
+    end: str | None  # recovered: the values are those of the baseline again; accepted: the change is the new baseline
+    acknowledged_at: str | None  # null if it is not acknowledged
+    note: str  # of the acknowledgement, at most 500 bytes; may be empty
+    muted: bool  # its skill is muted now
+
+
+class Mute(TypedDict):
+    """A skill whose alerts are detected and listed, but do not interrupt."""
+
+    skill_name: str
+    muted_at: str
+    until: str | None  # null: until it is removed
+    reason: str  # at most 500 bytes; may be empty
+
+
 class AnomalyDetails(TypedDict):
     """What explains the anomaly. Present only if the subscription asks for it."""
 
@@ -62,6 +122,8 @@ class AnomalyDetails(TypedDict):
     tail_probability: float  # probability of a deviation at least this large on this side if nothing has changed
     since: str  # when it began
     common_errors: list[ErrorCount]  # error types of the observed failures, the most common first; at most three
+    # the open alert of the same skill and side; null if there is none. Older servers do not send it
+    alert: Alert | None
 
 
 class Anomaly(TypedDict):
@@ -76,6 +138,10 @@ class Anomaly(TypedDict):
     details: AnomalyDetails
 
 
+# </fields>
+
+
+# <fields ActiveSession DatabaseHealth SkillSummary>
 class ActiveSession(TypedDict):
     """An agent session with recent activity."""
 
@@ -114,6 +180,7 @@ class MetricsData(TypedDict):
 
     top_skills: list[TopSkill]
     anomalies: list[Anomaly]
+    alerts: list[Alert]  # the open ones and those that ended within the last hour, newest first
 
 
 class Snapshot(TypedDict):

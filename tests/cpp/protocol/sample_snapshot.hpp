@@ -56,6 +56,16 @@ inline Anomaly anomaly(std::string skill_name, AnomalyType type, double baseline
     return result;
 }
 
+/// Open, with all times at kNoon.
+inline Alert alert(std::string skill_name, AlertKind kind, std::int64_t id) {
+    Alert result;
+    result.id = id;
+    result.skill_name = std::move(skill_name);
+    result.kind = kind;
+    result.detected_at = result.since = result.since_low = result.since_high = kNoon;
+    return result;
+}
+
 /// Active only at kNoon.
 inline SessionMetrics session(std::string session_id, std::int64_t invocations) {
     SessionMetrics result;

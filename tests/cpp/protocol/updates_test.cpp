@@ -17,6 +17,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using Json = nlohmann::json;
+using test::alert;
 using test::anomaly;
 using test::kNoon;
 using test::numbered;
@@ -154,15 +155,18 @@ TEST(MetricsUpdateText, has_details_if_requested) {
     Anomaly bare = anomaly("ruff", AnomalyType::pattern_shift, 5.0, 15.0, 2.0);
     bare.since = kNoon;
     snapshot->anomalies = std::make_shared<std::vector<Anomaly>>(std::vector<Anomaly>{drop, bare});
-    EXPECT_EQ(metrics_update(snapshot, Subscription({}, {0.0, true})),
-              R"({"type":"metrics_update","timestamp":"2026-02-10T12:00:00Z","data":{"top_skills":[],)"
-              R"("anomalies":[{"skill_name":"mypy","anomaly_type":"performance_drop","baseline_value":0.85,)"
-              R"("observed_value":0.62,"deviation_score":2.3,"details":{"baseline_samples":120,"observed_samples":13,)"
-              R"("z_score":-2.3,"tail_probability":0.0107,"since":"2026-02-10T11:58:30Z",)"
-              R"("common_errors":[{"error_type":"Timeout","count":4},{"error_type":"a\"b","count":1}]}},)"
-              R"({"skill_name":"ruff","anomaly_type":"pattern_shift","baseline_value":5.0,)"
-              R"("observed_value":15.0,"deviation_score":2.0,"details":{"baseline_samples":0,"observed_samples":0,)"
-              R"("z_score":0.0,"tail_probability":1.0,"since":"2026-02-10T12:00:00Z","common_errors":[]}}]}})");
+    EXPECT_EQ(
+        metrics_update(snapshot, Subscription({}, {0.0, true})),
+        R"({"type":"metrics_update","timestamp":"2026-02-10T12:00:00Z","data":{"top_skills":[],)"
+        R"("anomalies":[{"skill_name":"mypy","anomaly_type":"performance_drop","baseline_value":0.85,)"
+        R"("observed_value":0.62,"deviation_score":2.3,"details":{"baseline_samples":120,"observed_samples":13,)"
+        R"("z_score":-2.3,"tail_probability":0.0107,"since":"2026-02-10T11:58:30Z",)"
+        R"("common_errors":[{"error_type":"Timeout","count":4},{"error_type":"a\"b","count":1}],)"
+        R"("alert":null}},)"
+        R"({"skill_name":"ruff","anomaly_type":"pattern_shift","baseline_value":5.0,)"
+        R"("observed_value":15.0,"deviation_score":2.0,"details":{"baseline_samples":0,"observed_samples":0,)"
+        R"("z_score":0.0,"tail_probability":1.0,"since":"2026-02-10T12:00:00Z","common_errors":[],"alert":null}}],)"
+        R"("alerts":[]}})");
 }
 
 TEST(MetricsUpdateText, has_details_of_each_skill_if_requested) {
@@ -182,10 +186,87 @@ TEST(MetricsUpdateText, has_details_of_each_skill_if_requested) {
         R"("last_invocation_at":"2026-02-10T12:00:00Z","unknown_count":7,"p50_duration":4.0,"p95_duration":12.5,)"
         R"("measured_count":9},{"skill_name":"mypy","invocation_count":1,"completed_count":0,"avg_duration":0.0,)"
         R"("last_invocation_at":"2026-02-10T12:00:00Z","unknown_count":0,"p50_duration":null,"p95_duration":null,)"
-        R"("measured_count":0}],"anomalies":[]}})";
+        R"("measured_count":0}],"anomalies":[],"alerts":[]}})";
     const auto snapshot = snapshot_of(0, {run, bare});
     EXPECT_EQ(metrics_update(snapshot, Subscription({}, {0.0, true})), kText);
     EXPECT_EQ(metrics_update(snapshot, Subscription({"mypy", "pytest-run"}, {0.0, true})), kText);
+}
+
+TEST(MetricsUpdateText, has_alerts_with_the_documented_keys_in_their_order_if_requested) {
+    const auto snapshot = snapshot_of(0, {});
+    Alert fell = alert("mypy", AlertKind::completion_rate_fell, 12);
+    fell.since_low = kNoon - 90s;
+    fell.before = {0.85, 0.82, 0.88, 812};
+    fell.after = {0.62, 0.36, 0.82, 13};
+    fell.once_in_seconds = 24'192'000.0;
+    fell.failures_in_a_row = 3;
+    fell.errors = {{"timeout", 0.01, 0.31, 4}};
+    fell.session_id = "morning";
+    fell.session_share = 0.6;
+    fell.sessions = 4;
+    fell.note = "known";
+    fell.acknowledged_at = kNoon;
+    Alert faster = alert("ruff", AlertKind::duration_fell, 0);
+    faster.ended_at = kNoon;
+    faster.end = AlertEnd::accepted;
+    faster.muted = true;
+    snapshot->alerts = std::make_shared<std::vector<Alert>>(std::vector<Alert>{fell, faster});
+    EXPECT_EQ(metrics_update(snapshot, Subscription({}, {0.0, true})),
+              R"({"type":"metrics_update","timestamp":"2026-02-10T12:00:00Z","data":{"top_skills":[],"anomalies":[],)"
+              R"("alerts":[{"id":12,"skill_name":"mypy","kind":"completion_rate_fell",)"
+              R"("detected_at":"2026-02-10T12:00:00Z","since":"2026-02-10T12:00:00Z",)"
+              R"("since_low":"2026-02-10T11:58:30Z","since_high":"2026-02-10T12:00:00Z",)"
+              R"("before":{"value":0.85,"low":0.82,"high":0.88,"samples":812},)"
+              R"("after":{"value":0.62,"low":0.36,"high":0.82,"samples":13},"once_in_seconds":24192000.0,)"
+              R"("failures_in_a_row":3,"errors":[{"error_type":"timeout","before":0.01,"after":0.31,"count":4}],)"
+              R"("session_id":"morning","session_share":0.6,"sessions":4,"ended_at":null,"end":null,)"
+              R"("acknowledged_at":"2026-02-10T12:00:00Z","note":"known","muted":false},)"
+              R"({"id":null,"skill_name":"ruff","kind":"duration_fell",)"
+              R"("detected_at":"2026-02-10T12:00:00Z","since":"2026-02-10T12:00:00Z",)"
+              R"("since_low":"2026-02-10T12:00:00Z","since_high":"2026-02-10T12:00:00Z",)"
+              R"("before":{"value":0.0,"low":0.0,"high":0.0,"samples":0},)"
+              R"("after":{"value":0.0,"low":0.0,"high":0.0,"samples":0},"once_in_seconds":0.0,)"
+              R"("failures_in_a_row":0,"errors":[],"session_id":null,"session_share":0.0,"sessions":0,)"
+              R"("ended_at":"2026-02-10T12:00:00Z","end":"accepted","acknowledged_at":null,"note":"",)"
+              R"("muted":true}]}})");
+}
+
+TEST(MetricsUpdateAlerts, are_those_of_the_subscribed_skills_regardless_of_min_deviation_and_only_with_details) {
+    const auto snapshot = snapshot_of(0, {});
+    snapshot->alerts = std::make_shared<std::vector<Alert>>(
+        std::vector<Alert>{alert("b", AlertKind::silence, 3), alert("a", AlertKind::duration_rose, 2),
+                           alert("b", AlertKind::completion_rate_fell, 1)});
+    const auto named = [&snapshot](std::vector<std::string> skills) {
+        return names(update(snapshot, Subscription(std::move(skills), {9.0, true})).at("alerts"));
+    };
+    EXPECT_THAT(named({}), ElementsAre("b", "a", "b"));
+    EXPECT_THAT(named({"b", "c"}), ElementsAre("b", "b"));
+    EXPECT_THAT(named({"c"}), IsEmpty());
+    EXPECT_FALSE(update(snapshot, Subscription()).contains("alerts"));
+}
+
+TEST(MetricsUpdateAlerts, explain_the_anomaly_of_their_skill_and_side_while_they_are_open) {
+    const auto snapshot = snapshot_of(0, {});
+    Alert ended = alert("d", AlertKind::completion_rate_fell, 9);
+    ended.ended_at = kNoon;
+    snapshot->alerts = std::make_shared<std::vector<Alert>>(std::vector<Alert>{
+        alert("a", AlertKind::duration_rose, 1), alert("a", AlertKind::completion_rate_fell, 2),
+        alert("b", AlertKind::duration_fell, 3), alert("c", AlertKind::completion_rate_rose, 4), ended});
+    snapshot->anomalies = std::make_shared<std::vector<Anomaly>>(
+        std::vector<Anomaly>{anomaly("a", AnomalyType::performance_drop, 0.9, 0.5, 9.0),
+                             anomaly("a", AnomalyType::pattern_shift, 1.0, 2.0, 8.0),
+                             anomaly("b", AnomalyType::pattern_shift, 2.0, 1.0, 7.0),
+                             anomaly("b", AnomalyType::performance_drop, 0.9, 0.5, 6.0),
+                             anomaly("c", AnomalyType::performance_spike, 0.5, 0.9, 5.0),
+                             anomaly("c", AnomalyType::performance_drop, 0.9, 0.5, 4.0),
+                             anomaly("d", AnomalyType::performance_drop, 0.9, 0.5, 3.0)});
+    std::vector<int> ids;
+    const auto message = update(snapshot, Subscription({}, {0.0, true}));  // keeps the document alive during the loop
+    for (const auto& written : message.at("anomalies")) {
+        const auto& found = written.at("details").at("alert");
+        ids.push_back(found.is_null() ? 0 : found.at("id").get<int>());
+    }
+    EXPECT_THAT(ids, ElementsAre(2, 1, 3, 0, 4, 0, 0));
 }
 
 TEST(MetricsUpdateText, has_finite_numbers_for_any_snapshot) {

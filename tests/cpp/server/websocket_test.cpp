@@ -150,7 +150,7 @@ TEST(WebSocket, each_client_gets_the_anomalies_that_it_subscribed_to) {
     EXPECT_THAT(names(own), ElementsAre("s2", "s1"));
     EXPECT_EQ(own.at(1).at("details").dump(), R"({"baseline_samples":120,"observed_samples":13,"z_score":-2.3,)"
                                               R"("tail_probability":0.0107,"since":"2026-02-10T12:00:00Z",)"
-                                              R"("common_errors":[{"error_type":"Timeout","count":4}]})");
+                                              R"("common_errors":[{"error_type":"Timeout","count":4}],"alert":null})");
 
     // The next subscription replaces the previous one completely.
     EXPECT_FALSE(strict.ask({{"type", "subscribe"}, {"skill_name", "s1"}}).contains("min_deviation"));

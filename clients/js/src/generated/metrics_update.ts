@@ -4,6 +4,10 @@
  * Name of a skill: 1 to 256 bytes of UTF-8 without control characters.
  */
 export type SkillName = string;
+/**
+ * UTC, to the second.
+ */
+export type Timestamp = string;
 
 /**
  * Broadcast each update interval to every subscribed connection. For a subscription to named skills, data holds only those skills.
@@ -23,6 +27,12 @@ export interface MetricsUpdate {
      * The largest deviation_score first.
      */
     anomalies: Anomaly[];
+    /**
+     * The open alerts and those that ended within the last hour, the newest first, regardless of min_deviation. Present only if the subscription asks for details. Older servers do not send it.
+     *
+     * @maxItems 200
+     */
+    alerts?: Alert[];
   };
 }
 /**
@@ -113,11 +123,132 @@ export interface Details {
    * @maxItems 3
    */
   common_errors: ErrorCount[];
+  /**
+   * The open alert of the same skill and side; null if there is none. Older servers do not send it.
+   */
+  alert?: Alert | null;
 }
 /**
  * How often one error type occurs.
  */
 export interface ErrorCount {
   error_type: string;
+  count: number;
+}
+/**
+ * A change of one skill that the sequential test confirmed, with what explains it.
+ */
+export interface Alert {
+  /**
+   * To acknowledge it; null while it could not be stored.
+   */
+  id: number | null;
+  skill_name: SkillName;
+  /**
+   * What changed. completion_rate_rose and duration_fell are improvements, which end immediately.
+   */
+  kind: 'completion_rate_fell' | 'completion_rate_rose' | 'duration_rose' | 'duration_fell' | 'silence';
+  /**
+   * Time of the invocation that completed the evidence.
+   */
+  detected_at: string;
+  /**
+   * Most likely time of the change.
+   */
+  since: string;
+  /**
+   * Lower end of the 90 % interval of that time.
+   */
+  since_low: string;
+  /**
+   * Upper end of that interval.
+   */
+  since_high: string;
+  before: AlertLevel;
+  after: AlertLevel;
+  /**
+   * If nothing has changed, evidence at least this strong occurs by chance once in this time, in all skills together.
+   */
+  once_in_seconds: number;
+  /**
+   * Up to the latest invocation; 0 for other kinds than completion_rate_fell.
+   */
+  failures_in_a_row: number;
+  /**
+   * The error types that grew most, at most three.
+   *
+   * @maxItems 3
+   */
+  errors: GrownError[];
+  /**
+   * The session with at least half of the invocations that carry the change; null if there is none.
+   */
+  session_id: string | null;
+  /**
+   * Share of the session that carries most of the change.
+   */
+  session_share: number;
+  /**
+   * Sessions since the change; at most 8 are counted.
+   */
+  sessions: number;
+  /**
+   * Null while it is open.
+   */
+  ended_at: Timestamp | null;
+  /**
+   * recovered: the values are those of the baseline again; accepted: the change is the new baseline.
+   */
+  end: 'recovered' | 'accepted' | null;
+  /**
+   * Null if it is not acknowledged.
+   */
+  acknowledged_at: Timestamp | null;
+  /**
+   * Of the acknowledgement, at most 500 bytes; may be empty.
+   */
+  note: string;
+  /**
+   * Its skill is muted now.
+   */
+  muted: boolean;
+}
+/**
+ * One side of a change: the baseline, or the invocations since.
+ */
+export interface AlertLevel {
+  /**
+   * A completion rate from 0 to 1, or the median of durations in seconds; for silence, the longest usual pause or the present one, in seconds.
+   */
+  value: number;
+  /**
+   * Lower end of the 95 % interval.
+   */
+  low: number;
+  /**
+   * Upper end of the 95 % interval.
+   */
+  high: number;
+  /**
+   * Invocations behind value.
+   */
+  samples: number;
+}
+/**
+ * An error type that occurs more often than before.
+ */
+export interface GrownError {
+  error_type: string;
+  /**
+   * Share of the invocations before the change.
+   */
+  before: number;
+  /**
+   * Share of the invocations since the change.
+   */
+  after: number;
+  /**
+   * Failures with it since the change.
+   */
   count: number;
 }

@@ -592,6 +592,75 @@ export interface components {
             error_type: string;
             count: number;
         };
+        /** @description Name of a skill: 1 to 256 bytes of UTF-8 without control characters. */
+        skill_name: string;
+        /** @description One side of a change: the baseline, or the invocations since. */
+        alert_level: {
+            /** @description A completion rate from 0 to 1, or the median of durations in seconds; for silence, the longest usual pause or the present one, in seconds. */
+            value: number;
+            /** @description Lower end of the 95 % interval. */
+            low: number;
+            /** @description Upper end of the 95 % interval. */
+            high: number;
+            /** @description Invocations behind value. */
+            samples: number;
+        };
+        /** @description An error type that occurs more often than before. */
+        grown_error: {
+            error_type: string;
+            /** @description Share of the invocations before the change. */
+            before: number;
+            /** @description Share of the invocations since the change. */
+            after: number;
+            /** @description Failures with it since the change. */
+            count: number;
+        };
+        /** @description A change of one skill that the sequential test confirmed, with what explains it. */
+        alert: {
+            /** @description To acknowledge it; null while it could not be stored. */
+            id: number | null;
+            skill_name: components["schemas"]["skill_name"];
+            /**
+             * @description What changed. completion_rate_rose and duration_fell are improvements, which end immediately.
+             * @enum {unknown}
+             */
+            kind: "completion_rate_fell" | "completion_rate_rose" | "duration_rose" | "duration_fell" | "silence";
+            /** @description Time of the invocation that completed the evidence. */
+            detected_at: components["schemas"]["timestamp"];
+            /** @description Most likely time of the change. */
+            since: components["schemas"]["timestamp"];
+            /** @description Lower end of the 90 % interval of that time. */
+            since_low: components["schemas"]["timestamp"];
+            /** @description Upper end of that interval. */
+            since_high: components["schemas"]["timestamp"];
+            before: components["schemas"]["alert_level"];
+            after: components["schemas"]["alert_level"];
+            /** @description If nothing has changed, evidence at least this strong occurs by chance once in this time, in all skills together. */
+            once_in_seconds: number;
+            /** @description Up to the latest invocation; 0 for other kinds than completion_rate_fell. */
+            failures_in_a_row: number;
+            /** @description The error types that grew most, at most three. */
+            errors: components["schemas"]["grown_error"][];
+            /** @description The session with at least half of the invocations that carry the change; null if there is none. */
+            session_id: string | null;
+            /** @description Share of the session that carries most of the change. */
+            session_share: number;
+            /** @description Sessions since the change; at most 8 are counted. */
+            sessions: number;
+            /** @description Null while it is open. */
+            ended_at: components["schemas"]["timestamp"] | null;
+            /**
+             * @description recovered: the values are those of the baseline again; accepted: the change is the new baseline.
+             * @enum {unknown}
+             */
+            end: "recovered" | "accepted" | null;
+            /** @description Null if it is not acknowledged. */
+            acknowledged_at: components["schemas"]["timestamp"] | null;
+            /** @description Of the acknowledgement, at most 500 bytes; may be empty. */
+            note: string;
+            /** @description Its skill is muted now. */
+            muted: boolean;
+        };
         /** @description What explains the anomaly. Present only if the subscription asks for it. */
         details: {
             /** @description Invocations behind baseline_value. */
@@ -606,6 +675,8 @@ export interface components {
             since: components["schemas"]["timestamp"];
             /** @description Error types of the observed failures, the most common first; at most three. */
             common_errors: components["schemas"]["error_count"][];
+            /** @description The open alert of the same skill and side; null if there is none. Older servers do not send it. */
+            alert?: components["schemas"]["alert"] | null;
         };
         session: {
             /** @description The id under which the invocations were recorded. */

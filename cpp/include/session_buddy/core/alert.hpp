@@ -43,6 +43,9 @@ enum class AlertEnd : std::uint8_t {
 };
 inline constexpr EnumNames kAlertEnds{
     std::array{EnumName{AlertEnd::recovered, "recovered"}, EnumName{AlertEnd::accepted, "accepted"}}};
+[[nodiscard]] constexpr std::string_view to_string(AlertEnd end) {
+    return kAlertEnds[end];
+}
 
 /// One side of the change. Completion rates are fractions 0 to 1, durations medians in seconds, for silence the longest
 /// usual pause and the present one in seconds.

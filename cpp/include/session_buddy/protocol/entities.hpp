@@ -106,17 +106,88 @@ inline constexpr auto kErrorCount = entity("ErrorCount", "How often one error ty
                                                },
                                                Kind::positive));
 
+// ---- Alerts
+
+inline constexpr auto kAlertLevel =
+    entity("AlertLevel", "One side of a change: the baseline, or the invocations since.",
+           field<"value">(
+               &AlertLevel::value, Kind::amount,
+               "A completion rate from 0 to 1, or the median of durations in seconds; for silence, the longest usual "
+               "pause or the present one, in seconds."),
+           field<"low">(&AlertLevel::low, Kind::amount, "Lower end of the 95 % interval."),
+           field<"high">(&AlertLevel::high, Kind::amount, "Upper end of the 95 % interval."),
+           field<"samples">(&AlertLevel::samples, "Invocations behind value."));
+
+inline constexpr auto kGrownError = entity(
+    "GrownError", "An error type that occurs more often than before.", field<"error_type">(&GrownError::error_type),
+    field<"before">(&GrownError::before, Kind::fraction, "Share of the invocations before the change."),
+    field<"after">(&GrownError::after, Kind::fraction, "Share of the invocations since the change."),
+    field<"count">(&GrownError::count, "Failures with it since the change."));
+
+inline constexpr auto kAlert = entity(
+    "Alert", "A change of one skill that the sequential test confirmed, with what explains it.",
+    field<"id">([](const Alert& alert) { return alert.id > 0 ? std::optional(alert.id) : std::nullopt; },
+                "To acknowledge it; null while it could not be stored."),
+    field<"skill_name">(&Alert::skill_name, Kind::skill_name),
+    field<"kind">(&Alert::kind,
+                  "What changed. completion_rate_rose and duration_fell are improvements, which end immediately."),
+    field<"detected_at">(&Alert::detected_at, "Time of the invocation that completed the evidence."),
+    field<"since">(&Alert::since, "Most likely time of the change."),
+    field<"since_low">(&Alert::since_low, "Lower end of the 90 % interval of that time."),
+    field<"since_high">(&Alert::since_high, "Upper end of that interval."),
+    field<"before", &kAlertLevel>(&Alert::before), field<"after", &kAlertLevel>(&Alert::after),
+    field<"once_in_seconds">(
+        &Alert::once_in_seconds, Kind::seconds,
+        "If nothing has changed, evidence at least this strong occurs by chance once in this time, "
+        "in all skills together."),
+    field<"failures_in_a_row">(&Alert::failures_in_a_row,
+                               "Up to the latest invocation; 0 for other kinds than completion_rate_fell."),
+    field<"errors", &kGrownError>(&Alert::errors, "The error types that grew most, at most three."),
+    field<"session_id">(
+        [](const Alert& alert) {
+            return alert.session_id.empty() ? std::nullopt : std::optional<std::string_view>(alert.session_id);
+        },
+        "The session with at least half of the invocations that carry the change; null if there is none."),
+    field<"session_share">(&Alert::session_share, Kind::fraction,
+                           "Share of the session that carries most of the change."),
+    field<"sessions">(&Alert::sessions, "Sessions since the change; at most 8 are counted."),
+    field<"ended_at">(&Alert::ended_at, "Null while it is open."),
+    field<"end">(&Alert::end,
+                 "recovered: the values are those of the baseline again; accepted: the change is the new baseline."),
+    field<"acknowledged_at">(&Alert::acknowledged_at, "Null if it is not acknowledged."),
+    field<"note">(&Alert::note, "Of the acknowledgement, at most 500 bytes; may be empty."),
+    field<"muted">(&Alert::muted, "Its skill is muted now."));
+
+inline constexpr auto kMute =
+    entity("Mute", "A skill whose alerts are detected and listed, but do not interrupt.",
+           field<"skill_name">(&Mute::skill_name, Kind::skill_name), field<"muted_at">(&Mute::muted_at),
+           field<"until">(&Mute::until, "Null: until it is removed."),
+           field<"reason">(&Mute::reason, "At most 500 bytes; may be empty."));
+
+// ---- Anomalies
+
+/// An anomaly with the open alert of its skill and side.
+struct AnomalyItem {
+    const Anomaly* anomaly = nullptr;  ///< never null
+    const Alert* alert = nullptr;      ///< null if there is none
+};
+
 inline constexpr auto kAnomalyDetails = entity(
     "AnomalyDetails", "What explains the anomaly. Present only if the subscription asks for it.",
-    field<"baseline_samples">(&Anomaly::baseline_samples, "Invocations behind baseline_value."),
-    field<"observed_samples">(&Anomaly::observed_samples, "Invocations behind observed_value."),
-    field<"z_score">(&Anomaly::z_score,
+    field<"baseline_samples">(within(&AnomalyItem::anomaly, &Anomaly::baseline_samples),
+                              "Invocations behind baseline_value."),
+    field<"observed_samples">(within(&AnomalyItem::anomaly, &Anomaly::observed_samples),
+                              "Invocations behind observed_value."),
+    field<"z_score">(within(&AnomalyItem::anomaly, &Anomaly::z_score),
                      "The deviation with its sign: negative where the observed value is the smaller one."),
-    field<"tail_probability">(&Anomaly::tail_probability, Kind::fraction,
+    field<"tail_probability">(within(&AnomalyItem::anomaly, &Anomaly::tail_probability), Kind::fraction,
                               "Probability of a deviation at least this large on this side if nothing has changed."),
-    field<"since">(&Anomaly::since, "When it began."),
-    field<"common_errors", &kErrorCount>(
-        &Anomaly::common_errors, "Error types of the observed failures, the most common first; at most three."));
+    field<"since">(within(&AnomalyItem::anomaly, &Anomaly::since), "When it began."),
+    field<"common_errors", &kErrorCount>(within(&AnomalyItem::anomaly, &Anomaly::common_errors),
+                                         "Error types of the observed failures, the most common first; at most three."),
+    optional_field<"alert", &kAlert>(&AnomalyItem::alert, Kind::plain,
+                                     "The open alert of the same skill and side; null if there is none. Older servers "
+                                     "do not send it."));
 
 inline constexpr std::tuple kDeviationFields{
     field<"anomaly_type">(&Anomaly::type),
@@ -131,13 +202,13 @@ inline constexpr std::tuple kDeviationFields{
 inline constexpr auto kPlainAnomaly =
     entity("PlainAnomaly", "One anomaly at or above the threshold now.",
            std::tuple_cat(std::tuple{field<"skill_name">(&Anomaly::skill_name, Kind::skill_name)}, kDeviationFields));
-inline constexpr auto kAnomaly =
-    entity("Anomaly", kPlainAnomaly.meaning,
-           std::tuple_cat(kPlainAnomaly.fields, std::tuple{optional_field<"details", &kAnomalyDetails>(kSelf)}));
+inline constexpr auto kAnomaly = entity("Anomaly", kPlainAnomaly.meaning,
+                                        std::tuple_cat(within_all(&AnomalyItem::anomaly, kPlainAnomaly.fields),
+                                                       std::tuple{optional_field<"details", &kAnomalyDetails>(kSelf)}));
 /// Within a skill, so without the name of the skill.
-inline constexpr auto kOpenAnomaly =
-    entity("OpenAnomaly", "An anomaly of the skill that is open now.",
-           std::tuple_cat(kDeviationFields, std::tuple{field<"details", &kAnomalyDetails>(kSelf)}));
+inline constexpr auto kOpenAnomaly = entity("OpenAnomaly", "An anomaly of the skill that is open now.",
+                                            std::tuple_cat(within_all(&AnomalyItem::anomaly, kDeviationFields),
+                                                           std::tuple{field<"details", &kAnomalyDetails>(kSelf)}));
 
 inline constexpr auto kActiveSession =
     entity("ActiveSession", "An agent session with recent activity.",
@@ -260,7 +331,7 @@ inline constexpr auto kPoint = entity(
 struct EpisodeItem {
     StoredEpisode stored;
     bool has_id = true;
-    const Anomaly* current = nullptr;  ///< null if it is not in the snapshot
+    std::optional<AnomalyItem> current{};  ///< nullopt if it is not in the snapshot
 };
 
 inline constexpr auto kEpisode = entity(
@@ -279,7 +350,9 @@ inline constexpr auto kEpisode = entity(
                              "Absolute z-score; of an open one now."),
     field<"detected_at">(within(&EpisodeItem::stored, &StoredEpisode::detected_at)),
     field<"resolved_at">(within(&EpisodeItem::stored, &StoredEpisode::resolved_at)),
-    field<"details", &kAnomalyDetails>(&EpisodeItem::current, "What explains an open one; null for others."));
+    field<"details", &kAnomalyDetails>(
+        [](const EpisodeItem& item) -> const AnomalyItem* { return item.current ? &*item.current : nullptr; },
+        "What explains an open one; null for others."));
 
 // ---- Sort keys of GET /api/v1/skills
 

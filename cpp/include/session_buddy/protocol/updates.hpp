@@ -20,12 +20,14 @@ class MetricsRenderer {
 
     /// For all skills: the top skills and every anomaly. For named skills: those with activity in the window, sorted by
     /// invocation_count, last_invocation_at (both descending) and name, regardless of their rank, and only their
-    /// anomalies. Anomalies are in the order of the snapshot, filtered by the view of the subscription.
+    /// anomalies. Anomalies are in the order of the snapshot, filtered by the view of the subscription. With details,
+    /// also the alerts of its skills in the order of the snapshot, regardless of min_deviation.
     [[nodiscard]] std::string render(const Subscription& subscription) const;
 
   private:
     void append_top_skills(std::string& out, const Subscription& subscription) const;
     void append_anomalies(std::string& out, const Subscription& subscription) const;
+    void append_alerts(std::string& out, const Subscription& subscription) const;
 
     SnapshotPtr snapshot_;
     std::unordered_map<std::string_view, std::vector<std::size_t>> anomalies_by_skill_;  ///< views into *snapshot_
