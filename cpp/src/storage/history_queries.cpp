@@ -12,6 +12,7 @@
 #include <functional>
 #include <utility>
 
+#include "alert_rows.hpp"
 #include "change_counter.hpp"
 #include "connection.hpp"
 #include "file_state.hpp"
@@ -367,6 +368,10 @@ std::vector<StoredEpisode> HistoryQueries::episodes(const EpisodeFilter& filter)
         std::ranges::stable_sort(found, std::ranges::greater{}, &StoredEpisode::detected_at);
         return found;
     });
+}
+
+AlertPage HistoryQueries::alerts(const AlertFilter& filter, TimePoint now) {
+    return impl_->read([&](SQLite::Database& database) { return select_alerts(database, filter, now); });
 }
 
 void HistoryQueries::close() noexcept {

@@ -208,7 +208,8 @@ class Merge {
         const auto rule = std::ranges::find(side_tables(), table.name, &SideTable::name);
         const std::size_t owner = index_of(table.columns, *rule->replayed_with);
         const bool is_mark = table.name == "session_buddy_mark";
-        sql::Statement insert(database_, insertion("INSERT OR IGNORE", table.name, table.columns));
+        sql::Statement insert(database_,
+                              insertion("INSERT OR IGNORE", table.name, table.columns) + " " + rule->on_replay);
         for (const Row& row : table.rows) {
             with_row(insert, row);
             if (owner < row.size()) {
@@ -328,6 +329,7 @@ void store_saved_rows(SQLite::Database& database, const std::string& path) {
     for (auto saved = all.saved.find(path); saved != all.saved.end(); saved = all.saved.find(path)) {
         SQLite::Transaction transaction(database, SQLite::TransactionBehavior::IMMEDIATE);
         create_side_tables(database, SideTable::Group::events);
+        create_side_tables(database, SideTable::Group::alerts);
         const std::size_t added = Merge(database, saved->second).run();
         transaction.commit();
         log::kStorage.warning("inserted {} rows of the removed write-ahead log of database \"{}\" again", added, path);

@@ -112,6 +112,29 @@ std::vector<SideTable> all_tables() {
                        " bounds INTEGER NOT NULL, PRIMARY KEY (skill_name, hour_us)) WITHOUT ROWID",
          .on_forget = delete_skill_from("session_buddy_pruned_mark"),
          .on_rename = add_counts("session_buddy_pruned_mark", "hour_us", {"unknown", "bounds"})},
+        // What people added must survive a lost log, also if the detector has written the alert again.
+        {.name = "session_buddy_alert",
+         .group = Group::alerts,
+         .definition = "(id INTEGER PRIMARY KEY, skill_name TEXT NOT NULL, kind TEXT NOT NULL,"
+                       " detected_us INTEGER NOT NULL, ended_us INTEGER, \"end\" TEXT, explanation TEXT NOT NULL,"
+                       " acknowledged_us INTEGER, note TEXT NOT NULL DEFAULT '',"
+                       " UNIQUE (skill_name, kind, detected_us))",
+         .on_forget = delete_skill_from("session_buddy_alert"),
+         .on_rename = "UPDATE OR IGNORE session_buddy_alert SET skill_name = ?2 WHERE skill_name = ?1",
+         .replayed_with = "",
+         .on_replay = "ON CONFLICT (skill_name, kind, detected_us) DO UPDATE"
+                      " SET acknowledged_us = excluded.acknowledged_us, note = excluded.note"
+                      " WHERE excluded.acknowledged_us > coalesce(acknowledged_us, 0)"},
+        {.name = "session_buddy_mute",
+         .group = Group::alerts,
+         .definition = "(skill_name TEXT PRIMARY KEY, muted_us INTEGER NOT NULL, until_us INTEGER,"
+                       " reason TEXT NOT NULL DEFAULT '') WITHOUT ROWID",
+         .on_forget = delete_skill_from("session_buddy_mute"),
+         .on_rename = "UPDATE OR IGNORE session_buddy_mute SET skill_name = ?2 WHERE skill_name = ?1",
+         .replayed_with = "",
+         .on_replay = "ON CONFLICT (skill_name) DO UPDATE SET muted_us = excluded.muted_us,"
+                      " until_us = excluded.until_us, reason = excluded.reason"
+                      " WHERE excluded.muted_us > muted_us"},
         // A lost offset only makes its transcript be read again.
         {.name = "session_buddy_transcript",
          .group = Group::events,

@@ -26,6 +26,7 @@ struct SideTable {
         state,   ///< what the cycle, the rollup, the pruner and the totals remember, by key
         totals,  ///< counters of GET /metrics
         events,  ///< of the event store
+        alerts,  ///< alerts and mutes
     };
     std::string name;
     Group group;             ///< tables of a group are created together, when one of them is first written
@@ -37,6 +38,7 @@ struct SideTable {
     /// Rows of a lost write-ahead log are inserted again, if the invocation in this column was in that log. The name is
     /// empty if no column names one, and then all rows are inserted; nullopt if none are.
     std::optional<std::string> replayed_with{};
+    std::string on_replay{};  ///< ON CONFLICT clause of those insertions; empty: existing rows stay
 };
 
 [[nodiscard]] const std::vector<SideTable>& side_tables();

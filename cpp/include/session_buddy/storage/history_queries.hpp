@@ -1,4 +1,5 @@
-// History queries on the database of a running server: invocations over time, history of one skill, anomaly episodes.
+// History queries on the database of a running server: invocations over time, history of one skill, anomaly episodes,
+// alerts.
 #pragma once
 
 #include <chrono>
@@ -12,6 +13,7 @@
 
 #include "session_buddy/core/clock.hpp"
 #include "session_buddy/core/skill_history.hpp"
+#include "session_buddy/storage/alert_store.hpp"
 #include "session_buddy/storage/error.hpp"
 
 namespace session_buddy::storage {
@@ -89,6 +91,9 @@ class HistoryQueries {
 
     /// Newest first, at most the newest 100000.
     [[nodiscard]] std::vector<StoredEpisode> episodes(const EpisodeFilter& filter);
+
+    /// `now` decides which mutes are in effect.
+    [[nodiscard]] AlertPage alerts(const AlertFilter& filter, TimePoint now);
 
     /// The next call reopens the database.
     void close() noexcept;
