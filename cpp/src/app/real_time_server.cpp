@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "process_stats.hpp"
+#include "session_buddy/app/alert_thread.hpp"
 #include "session_buddy/app/collector.hpp"
 #include "session_buddy/app/intake_thread.hpp"
 #include "session_buddy/app/query_thread.hpp"
@@ -26,6 +27,7 @@ struct RealTimeServer::Impl {
         explicit Components(Impl& owner)
             : started_at(owner.clock.now()),
               intake(owner.config, owner.clock),
+              alerts(owner.config, owner.clock),
               queries(owner.config, owner.clock,
                       [this, &owner](const server::QueryRequest& request, const SnapshotPtr& snapshot) {
                           return metrics(request, *snapshot, owner.clock.now());
@@ -42,6 +44,7 @@ struct RealTimeServer::Impl {
         /// Their last responses go through the network, so stop them while it exists.
         ~Components() {
             intake.stop();
+            alerts.stop();
             queries.stop();
         }
         Components(const Components&) = delete;
@@ -66,6 +69,7 @@ struct RealTimeServer::Impl {
 
         const TimePoint started_at;
         IntakeThread intake;
+        AlertThread alerts;
         QueryThreads queries;
         server::NetworkServer network;
         RollupThread rollup;
@@ -115,6 +119,7 @@ void RealTimeServer::start() {
     components->network.start();
     components->collector.start();
     components->intake.start();
+    components->alerts.start();
     components->queries.start();
     components->rollup.start();
     components->retention.start();
@@ -131,6 +136,7 @@ void RealTimeServer::stop() {
     impl_->components->retention.stop();
     impl_->components->rollup.stop();
     impl_->components->intake.stop();
+    impl_->components->alerts.stop();
     impl_->components->queries.stop();
     impl_->components->network.stop();
     impl_->components.reset();
