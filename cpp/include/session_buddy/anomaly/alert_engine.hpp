@@ -40,8 +40,8 @@ class AlertEngine {
     AlertEngine(AlertEngine&&) noexcept;
     AlertEngine& operator=(AlertEngine&&) noexcept;
 
-    /// Adds the next row of the log, in order of ids. `at`: the log time of the row. Rows of a skill up to the id that its
-    /// restored state contains are ignored.
+    /// Adds the next row of the log, in order of ids. `at`: the log time of the row. Rows of a skill up to the id that
+    /// its restored state contains are ignored.
     void add(const Invocation& invocation, TimePoint at);
     /// Lets log time pass. `to` must not decrease.
     void advance(TimePoint to);
