@@ -17,7 +17,11 @@ const SIZES = [
 ];
 const SKILL = `#/skill/${encodeURIComponent('mypy')}`;
 const STATES = [
-  { name: 'busy', scenario: 'busy', hash: '', ready: '[data-testid=anomaly]' },
+  { name: 'busy', scenario: 'busy', hash: '', ready: '[data-testid=alert]' },
+  { name: 'calm', scenario: 'calm', hash: '', ready: '.skills-table tbody tr' },
+  { name: 'off', scenario: 'off', hash: '', ready: '.skills-table tbody tr' },
+  { name: 'no-alerts', scenario: 'no-alerts', hash: SKILL, ready: '.uplot canvas' },
+  { name: 'mute', scenario: 'busy', hash: SKILL, ready: '.uplot canvas', open: ['Mute…'] },
   { name: 'skill', scenario: 'busy', hash: SKILL, ready: '.uplot canvas' },
   { name: 'bounds', scenario: 'busy', hash: '#/skill/Edit', ready: '.uplot canvas' },
   { name: 'unknown', scenario: 'busy', hash: '#/skill/npm%20test%20--%20--run', ready: '.uplot canvas' },
@@ -25,7 +29,7 @@ const STATES = [
     name: 'servers',
     scenario: 'busy',
     hash: '',
-    ready: '[data-testid=anomaly]',
+    ready: '[data-testid=alert]',
     open: ['MCP servers', 'session-buddy'],
   },
   { name: 'help', scenario: 'busy', hash: '#/help', ready: '.help' },
@@ -33,7 +37,7 @@ const STATES = [
   { name: 'old', scenario: 'old', hash: '', ready: '[data-testid=idle]' },
   { name: 'old-skill', scenario: 'old', hash: SKILL, ready: '.uplot canvas' },
   { name: 'unreadable', scenario: 'unreadable', hash: '', ready: '[data-testid=banner]' },
-  { name: 'down', scenario: 'busy', hash: '', ready: '[data-testid=anomaly]', stop: true },
+  { name: 'down', scenario: 'busy', hash: '', ready: '[data-testid=alert]', stop: true },
   { name: 'no-api', scenario: 'no-api', hash: '', ready: '.problem' },
   { name: 'token', scenario: 'token', hash: '', ready: 'dialog[open]' },
 ];

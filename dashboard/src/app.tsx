@@ -1,6 +1,7 @@
 // The page layout and the selection of the view.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Skill } from 'session-buddy-client';
+import { listIn, useAlertList } from './data/alerts.ts';
 import { api, applyServerInfo, forgetToken, live } from './data/live.ts';
 import { useNow } from './data/now.ts';
 import { usePoll } from './data/poll.ts';
@@ -8,9 +9,11 @@ import { useStore } from './data/store.ts';
 import { moment, span } from './format.ts';
 import { plainName } from './names.ts';
 import { HELP_HREF, parseRoute, type Route } from './route.ts';
-import { Anomalies } from './views/anomalies.tsx';
+import { AlertDialog } from './views/alert-dialog.tsx';
+import { LatestChanges } from './views/alert-list.tsx';
+import { Alerts } from './views/alerts.tsx';
+import { Announcements } from './views/announcements.tsx';
 import { Empty } from './views/empty.tsx';
-import { Episodes } from './views/episodes.tsx';
 import { Banner, Header } from './views/header.tsx';
 import { HELP_TITLE, Help } from './views/help.tsx';
 import { Notices } from './views/notices.tsx';
@@ -65,12 +68,12 @@ function Overview() {
         <div class="overview">
           <Summary />
           <div class="overview-main">
-            <Anomalies />
+            <Alerts />
             <Skills />
           </div>
           <div class="overview-side">
             <Sessions />
-            <Episodes />
+            <LatestChanges />
           </div>
         </div>
       )}
@@ -80,6 +83,7 @@ function Overview() {
 
 function Footer() {
   const server = useStore(live, (state) => state.server);
+  const budget = useStore(live, (state) => listIn(state)?.budget);
   const hasToken = useStore(live, (state) => state.hasToken);
   const now = useNow();
   const started = moment(server?.started_at);
@@ -89,11 +93,12 @@ function Footer() {
         <span>
           Session Buddy {server.version}
           {started !== null && ` · up ${span((now - started) / 1000)}`} · window {span(server.window_seconds)} · updated
-          every {server.update_interval_seconds} s · anomaly threshold {server.anomaly_threshold} σ
+          every {server.update_interval_seconds} s{budget !== undefined && ` · alert budget ${budget}`} · deviations
+          from {server.anomaly_threshold} σ
         </span>
       )}
       {server?.database.path !== undefined && (
-        <span class="footer-path">
+        <span class="wrapped">
           Database <Name name={server.database.path} />
         </span>
       )}
@@ -151,6 +156,7 @@ export function App() {
   const main = useRef<HTMLElement>(null);
   const mounted = useRef(false);
   useServerInfo();
+  useAlertList();
 
   const view = route.view === 'skill' ? `skill ${route.skillName}` : route.view;
   // On a change of the view: set the title, focus the heading and scroll to the top.
@@ -187,7 +193,9 @@ export function App() {
         )}
       </main>
       <Footer />
+      <Announcements />
       <Notices />
+      <AlertDialog />
       <TokenDialog />
     </>
   );

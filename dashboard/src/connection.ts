@@ -41,7 +41,7 @@ export function disconnectedMessage(polled: boolean, hasData: boolean): { headli
   if (polled) {
     return {
       headline: 'No live connection.',
-      detail: 'Metrics are polled every 15 seconds; anomalies and active sessions are not up to date.',
+      detail: 'Metrics and alerts are polled every 15 seconds; deviations and active sessions are not up to date.',
     };
   }
   return {

@@ -55,6 +55,21 @@ export function span(seconds: number): string {
   return days < 7 && hours % 24 !== 0 ? `${days} d ${hours % 24} h` : `${count(days)} d`;
 }
 
+const PERIODS = [
+  [31_557_600, 'year'],
+  [604_800, 'week'],
+  [86_400, 'day'],
+  [3600, 'hour'],
+] as const;
+const MAX_YEARS = 1000;
+
+/** A long period, rounded, in the largest unit that it has two of: "40 weeks". */
+export function period(seconds: number): string {
+  const [length, unit] = PERIODS.find(([each]) => seconds >= 2 * each) ?? PERIODS[3];
+  const number = Math.max(1, Math.round(seconds / length));
+  return unit === 'year' && number > MAX_YEARS ? `more than ${count(MAX_YEARS)} years` : plural(number, unit);
+}
+
 /** One unit, "just now" within five seconds. */
 export function ago(moment: number, now: number): string {
   const seconds = Math.floor((now - moment) / 1000);

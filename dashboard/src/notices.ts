@@ -1,27 +1,25 @@
 // Selects the changes that are shown as notices and announced: at most three, even if more arrive together.
-import { KIND_LABELS, kindOf, valueTexts } from './anomaly.ts';
-import type { AnomalyEvent } from './anomaly-tracker.ts';
+import type { AlertEvent } from './alert-tracker.ts';
+import { bySignificance, kindOfAlert, levelTexts } from './alerts.ts';
 import { plural } from './format.ts';
 import { plainName } from './names.ts';
 
 export interface Notices {
-  shown: AnomalyEvent[];
+  shown: AlertEvent[];
   /** Number of notices that were dropped since the first shown one. */
   more: number;
 }
 
 export const NO_NOTICES: Notices = { shown: [], more: 0 };
 const MAX_SHOWN = 3;
+const RANKS: Record<AlertEvent['kind'], number> = { started: 0, ended: 1, improved: 2 };
 
-/** Newest first; within one update those that started before those that ended, largest deviation first. */
-function bySeverity(events: readonly AnomalyEvent[]): AnomalyEvent[] {
-  const rank = ({ kind }: AnomalyEvent) => (kind === 'started' ? 0 : 1);
-  return [...events].sort(
-    (a, b) => b.at - a.at || rank(a) - rank(b) || b.anomaly.deviation_score - a.anomaly.deviation_score,
-  );
+/** Newest first; within one update those that started, then the least probable by chance. */
+function bySeverity(events: readonly AlertEvent[]): AlertEvent[] {
+  return [...events].sort((a, b) => b.at - a.at || RANKS[a.kind] - RANKS[b.kind] || bySignificance(a.alert, b.alert));
 }
 
-export function addNotices({ shown, more }: Notices, fresh: readonly AnomalyEvent[]): Notices {
+export function addNotices({ shown, more }: Notices, fresh: readonly AlertEvent[]): Notices {
   const all = [...bySeverity(fresh), ...shown];
   return { shown: all.slice(0, MAX_SHOWN), more: more + Math.max(0, all.length - MAX_SHOWN) };
 }
@@ -31,15 +29,28 @@ export function removeNotice({ shown, more }: Notices, id: number): Notices {
   return left.length > 0 ? { shown: left, more } : NO_NOTICES;
 }
 
-function sentence({ kind, anomaly }: AnomalyEvent): string {
-  const label = KIND_LABELS[kindOf(anomaly)].toLowerCase();
-  const name = plainName(anomaly.skill_name);
-  if (kind === 'ended') return `${name} is back to normal; it was: ${label}.`;
-  return `Anomaly in ${name}: ${label}, from ${valueTexts(anomaly).join(' to ')}.`;
+/** What a notice says below the name of the skill. */
+export function noticeText({ kind, alert }: AlertEvent): string {
+  const { label } = kindOfAlert(alert);
+  const [before, after] = levelTexts(alert);
+  if (kind === 'ended') return alert.end === 'accepted' ? `New baseline: ${after}` : 'Back to normal';
+  return `${label}: ${before} → ${after}`;
+}
+
+function sentence({ kind, alert }: AlertEvent): string {
+  const label = kindOfAlert(alert).label.toLowerCase();
+  const name = plainName(alert.skill_name);
+  const [before, after] = levelTexts(alert);
+  if (kind !== 'ended') {
+    return `${kind === 'started' ? 'Alert' : 'Improvement'} in ${name}: ${label}, from ${before} to ${after}.`;
+  }
+  return alert.end === 'accepted'
+    ? `${name} has a new baseline, ${after}; it was: ${label}.`
+    : `${name} is back to normal; it was: ${label}.`;
 }
 
 /** The text that a screen reader announces for new events. */
-export function announcement(fresh: readonly AnomalyEvent[]): string {
+export function announcement(fresh: readonly AlertEvent[]): string {
   const { shown, more } = addNotices(NO_NOTICES, fresh);
   return [...shown.map(sentence), ...(more > 0 ? [`And ${plural(more, 'more change')}.`] : [])].join(' ');
 }

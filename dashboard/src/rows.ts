@@ -124,7 +124,7 @@ function value(row: SkillRow, sort: SkillSort, scores: ReadonlyMap<string, numbe
   return typeof metric === 'string' ? moment(metric) : (metric ?? null);
 }
 
-/** Ties sort by name; rows without a value come last in both orders. `scores` has the open anomalies by skill. */
+/** Ties sort by name; rows without a value come last in both orders. `scores` has the deviations by skill. */
 export function sortRows<Row extends SkillRow>(
   rows: readonly Row[],
   sort: SkillSort,

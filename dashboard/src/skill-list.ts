@@ -4,7 +4,7 @@ import { mergeRows, rowOfLifetime, rowOfLive, type SkillRow, type SortOrder, sor
 
 export const PAGE_SIZE = 50;
 
-export type Filter = 'all' | 'active' | 'anomalies' | 'servers';
+export type Filter = 'all' | 'active' | 'deviations' | 'servers';
 
 export interface Selection {
   search: string;
@@ -24,8 +24,8 @@ export function reversed(order: SortOrder): SortOrder {
 /** What the selection requests; `idle` if the window is empty. */
 export function queryOf({ search, filter, sort, order, offset }: Selection, idle: boolean): SkillsQuery {
   const shared = { ...(search ? { search } : {}), sparkline: true };
-  // The hundred largest anomalies are enough for one page.
-  if (filter === 'anomalies') return { ...shared, sort: 'deviation_score', order: 'desc', limit: 100, offset: 0 };
+  // The hundred largest deviations are enough for one page.
+  if (filter === 'deviations') return { ...shared, sort: 'deviation_score', order: 'desc', limit: 100, offset: 0 };
   return {
     ...shared,
     ...(filter === 'active' ? { active: true } : {}),
@@ -38,7 +38,7 @@ export function queryOf({ search, filter, sort, order, offset }: Selection, idle
 
 /** Live skills that a complete list lacks: first used just now, or used again after a long time. */
 export function missingSkills({ search, filter, offset }: Selection, list: SkillList, live: readonly Skill[]): Skill[] {
-  if (search || filter === 'anomalies' || offset > 0 || list.total > PAGE_SIZE) return [];
+  if (search || filter === 'deviations' || offset > 0 || list.total > PAGE_SIZE) return [];
   return live.filter((skill) => !list.skills.some((each) => each.skill_name === skill.skill_name));
 }
 
@@ -59,6 +59,6 @@ export function rowsOf(
     : idle
       ? list.skills.map(rowOfLifetime)
       : [...mergeRows(list.skills, live), ...missing.map(fromLive)];
-  const rows = filter === 'anomalies' ? all.filter((row) => scores.has(row.skill_name)) : all;
+  const rows = filter === 'deviations' ? all.filter((row) => scores.has(row.skill_name)) : all;
   return sortRows(rows, sort, order, scores);
 }

@@ -154,6 +154,80 @@ function anomaliesAt(now) {
   ];
 }
 
+const level = (value, low, high, samples) => ({ value, low, high, samples });
+
+/** Open, acknowledged and muted alerts, improvements, and ended ones. */
+function alertsAt(now) {
+  const ago = (minutes) => iso(now - minutes * 60_000);
+  const alert = (id, skill_name, kind, minutes, before, after, rest) => ({
+    id,
+    skill_name,
+    kind,
+    detected_at: ago(minutes - 3),
+    since: ago(minutes),
+    since_low: ago(minutes + 9),
+    since_high: ago(minutes - 2),
+    before,
+    after,
+    once_in_seconds: 24_192_000,
+    failures_in_a_row: 0,
+    errors: [],
+    session_id: null,
+    session_share: 0.2,
+    sessions: 4,
+    ended_at: null,
+    end: null,
+    acknowledged_at: null,
+    note: '',
+    muted: false,
+    ...rest,
+  });
+  const rates = [level(0.912, 0.894, 0.928, 1180), level(0.423, 0.255, 0.608, 26)];
+  return [
+    alert(41, 'mypy', 'completion_rate_fell', 18, ...rates, {
+      once_in_seconds: 9e9,
+      failures_in_a_row: 7,
+      errors: [
+        { error_type: 'exit_code', before: 0.06, after: 0.42, count: 11 },
+        { error_type: 'timeout', before: 0, after: 0.12, count: 3 },
+      ],
+      session_id: '0198c4a2-5f1e-7cc0-9a41-2f6f0e5c8b11',
+      session_share: 0.73,
+      sessions: 3,
+    }),
+    alert(40, 'pytest-run', 'duration_rose', 55, level(5.12, 4.9, 5.4, 812), level(15.4, 11.2, 19.8, 31), {}),
+    alert(
+      39,
+      'terraform plan',
+      'silence',
+      2900,
+      level(21_600, 21_600, 21_600, 0),
+      level(172_800, 172_800, 172_800, 0),
+      {
+        once_in_seconds: 0,
+        sessions: 0,
+      },
+    ),
+    alert(38, 'WebFetch', 'completion_rate_fell', 400, ...rates, {
+      acknowledged_at: ago(200),
+      note: 'the proxy is down, ticket open',
+      sessions: 9,
+    }),
+    alert(37, 'docker compose up', 'duration_rose', 700, level(42, 40, 44, 90), level(95, 70, 120, 14), {
+      muted: true,
+    }),
+    alert(36, 'Grep', 'duration_fell', 90, level(0.8, 0.7, 0.9, 400), level(0.2, 0.15, 0.25, 60), {
+      ended_at: ago(87),
+      end: 'accepted',
+    }),
+    alert(35, 'mypy', 'completion_rate_fell', 900, ...rates, { ended_at: ago(825), end: 'recovered' }),
+    alert(34, 'Bash', 'duration_rose', 14_000, level(2.4, 2.3, 2.5, 900), level(3.8, 3.6, 4, 700), {
+      ended_at: ago(3920),
+      end: 'accepted',
+    }),
+  ];
+}
+
 function sessionsAt(now) {
   return ['0198c4a2-5f1e-7cc0-9a41-2f6f0e5c8b11', 'nightly', 'morning', 'f3b1'].map((session_id, index) => ({
     session_id,
@@ -281,10 +355,19 @@ function episodes(query, now) {
   return { at: iso(now), total: all.length, limit, offset: 0, anomalies: all.slice(0, limit) };
 }
 
-/** `busy`, `empty`, `old` (an empty window), `unreadable` (the database), `token`, `no-api` (the WebSocket only). */
+function mutesAt(now) {
+  return [
+    { skill_name: 'docker compose up', muted_at: iso(now - 9e6), until: iso(now + 8e7), reason: 'images are rebuilt' },
+  ];
+}
+
+/**
+ * `busy`, `empty`, `old` (an empty window), `unreadable` (the database), `token`, `no-api` (the WebSocket only),
+ * `off` (the budget), `no-alerts` (an older server), `calm` (no alert).
+ */
 export async function serve({ scenario = 'busy', port = 0, interval = 1000 } = {}) {
   const startedAt = Date.now();
-  const state = { anomalies: anomaliesAt, empty: scenario === 'empty' };
+  const state = { alerts: alertsAt, changes: new Map(), mutes: mutesAt(startedAt), empty: scenario === 'empty' };
   // An unreadable database: the last data stays and becomes stale.
   const now = () => (scenario === 'unreadable' ? startedAt - 95_000 : Date.now());
   const old = scenario === 'old';
@@ -308,7 +391,16 @@ export async function serve({ scenario = 'busy', port = 0, interval = 1000 } = {
             unknown: skill.counts.map(() => 0),
           }))
         : skillsAt(now());
-  const anomalies = () => (state.empty || old ? [] : state.anomalies(now()));
+  const anomalies = () => (state.empty || old ? [] : anomaliesAt(now()));
+  const quiet = ['off', 'no-alerts', 'calm'].includes(scenario);
+  const alerts = () =>
+    state.empty || old || quiet
+      ? []
+      : state.alerts(startedAt).map((alert) => ({
+          ...alert,
+          ...state.changes.get(alert.id),
+          muted: state.mutes.some((each) => each.skill_name === alert.skill_name),
+        }));
   const sessions = () => (state.empty || old ? [] : sessionsAt(now()));
   const lifetimes = () => skills().map((skill) => summary(skill, [], false, now()).lifetime);
 
@@ -419,7 +511,43 @@ export async function serve({ scenario = 'busy', port = 0, interval = 1000 } = {
     series: (query) => (state.empty ? { ...series(query, now()), points: [] } : series(query, now())),
     anomalies: (query) =>
       state.empty || old ? { at: iso(now()), total: 0, limit: 100, offset: 0, anomalies: [] } : episodes(query, now()),
+    ...(scenario === 'no-alerts'
+      ? {}
+      : {
+          alerts: (query) => {
+            const all = alerts().filter((each) => [null, each.skill_name].includes(query.get('skill_name')));
+            const limit = Number(query.get('limit') ?? 100);
+            return {
+              at: iso(now()),
+              budget: scenario === 'off' ? 'off' : '1/week',
+              total: all.length,
+              limit,
+              offset: 0,
+              alerts: all.slice(0, limit),
+              mutes: quiet ? [] : state.mutes,
+            };
+          },
+        }),
     sessions: () => ({ at: iso(now()), total: sessions().length, window_seconds: 1800, sessions: sessions() }),
+  };
+
+  const changes = {
+    'POST alerts/acknowledge': ({ id, note = '' }) => {
+      const alert = alerts().find((each) => each.id === id);
+      if (!alert) return { problem: 404, error: 'unknown_alert', detail: `There is no alert with the id ${id}` };
+      state.changes.set(id, { acknowledged_at: iso(now()), note });
+      return alerts().find((each) => each.id === id);
+    },
+    'POST mutes': ({ skill_name, seconds, reason = '' }) => {
+      const until = seconds === undefined ? null : iso(now() + seconds * 1000);
+      const mute = { skill_name, muted_at: iso(now()), until, reason };
+      state.mutes = [mute, ...state.mutes.filter((each) => each.skill_name !== skill_name)];
+      return mute;
+    },
+    'DELETE mutes': ({ skill_name }) => {
+      state.mutes = state.mutes.filter((each) => each.skill_name !== skill_name);
+      return { removed: true };
+    },
   };
 
   const problem = (response, status, error, detail) => {
@@ -433,6 +561,17 @@ export async function serve({ scenario = 'busy', port = 0, interval = 1000 } = {
       if (scenario === 'no-api') return problem(response, 404, 'not_found', 'No such endpoint');
       if (scenario === 'token' && request.headers.authorization !== `Bearer ${TOKEN}`)
         return problem(response, 401, 'unauthorized', 'Authentication required');
+      if (request.method !== 'GET') {
+        if (state.failure) return problem(response, ...state.failure);
+        const pieces = [];
+        for await (const piece of request) pieces.push(piece);
+        const body =
+          pieces.length > 0 ? JSON.parse(Buffer.concat(pieces).toString()) : Object.fromEntries(url.searchParams);
+        const changed = changes[`${request.method} ${url.pathname.slice('/api/v1/'.length)}`](body);
+        if (changed.problem) return problem(response, changed.problem, changed.error, changed.detail);
+        response.writeHead(200, { 'Content-Type': 'application/json' });
+        return response.end(JSON.stringify(changed));
+      }
       const answer = answers[url.pathname.slice('/api/v1/'.length)]?.(url.searchParams);
       if (!answer) return problem(response, 404, 'not_found', 'No such endpoint');
       if (answer.problem) return problem(response, answer.problem, answer.error, answer.detail);
@@ -470,6 +609,7 @@ export async function serve({ scenario = 'busy', port = 0, interval = 1000 } = {
             ...(detailed ? { unknown_count: skill.hidden, ...durations(skill) } : {}),
           })),
         anomalies: anomalies().map(({ details, ...rest }) => (detailed ? { ...rest, details } : rest)),
+        ...(detailed && scenario !== 'no-alerts' ? { alerts: alerts() } : {}),
       },
     });
   const sessionUpdate = () =>
@@ -509,9 +649,13 @@ export async function serve({ scenario = 'busy', port = 0, interval = 1000 } = {
   await new Promise((resolve) => http.listen(port, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${http.address().port}/`,
-    /** Sets the anomalies, as a function of the time. */
-    setAnomalies: (anomaliesNow) => {
-      state.anomalies = anomaliesNow;
+    /** Sets the alerts, as a function of the time of the start. */
+    setAlerts: (alertsNow) => {
+      state.alerts = alertsNow;
+    },
+    /** Changes fail with this status, code and detail; null: they succeed. */
+    setFailure: (failure) => {
+      state.failure = failure;
     },
     async close() {
       clearInterval(ticking);

@@ -1,5 +1,4 @@
 import {
-  type Anomaly,
   ConnectionError,
   type ConnectionState,
   type MetricsUpdate,
@@ -8,8 +7,6 @@ import {
   type SkillSummary,
 } from 'session-buddy-client';
 import { describe, expect, test } from 'vitest';
-import { KIND_LABELS, kindOf, valueTexts } from '../src/anomaly.ts';
-import { type AnomalyEvent, AnomalyTracker, RESOLVE_DELAY } from '../src/anomaly-tracker.ts';
 import { CHARTS } from '../src/charts/history-charts.ts';
 import { connectionLabel, disconnectedMessage, staleAfter } from '../src/connection.ts';
 import { ServerClock } from '../src/data/clock.ts';
@@ -20,7 +17,6 @@ import { hasMeans, historyData } from '../src/history.ts';
 import { endOfHistory, idleSince } from '../src/idle.ts';
 import { limitsSentence } from '../src/limits.ts';
 import { nameParts, plainName } from '../src/names.ts';
-import { addNotices, announcement, NO_NOTICES, removeNotice } from '../src/notices.ts';
 import { outcomesOf, outcomeText, successRate } from '../src/outcomes.ts';
 import { bounds, RANGES } from '../src/ranges.ts';
 import { HELP_HREF, parseRoute, skillHref } from '../src/route.ts';
@@ -108,98 +104,6 @@ describe('a name', () => {
   test('separates visible text from invisible characters', () => {
     expect(nameParts('a\u200bb')).toEqual([{ text: 'a' }, { hidden: 'U+200B' }, { text: 'b' }]);
   });
-});
-
-function anomaly(
-  skill_name: string,
-  deviation_score = 3,
-  anomaly_type: Anomaly['anomaly_type'] = 'performance_drop',
-): Anomaly {
-  return { skill_name, anomaly_type, baseline_value: 0.9, observed_value: 0.5, deviation_score };
-}
-
-describe('the anomaly tracker', () => {
-  test('emits no event for anomalies of the first update, and sorts by deviation', () => {
-    const { current, events } = new AnomalyTracker().observe([anomaly('a', 2), anomaly('b', 5)], 0);
-    expect(current.map((each) => each.anomaly.skill_name)).toEqual(['b', 'a']);
-    expect(events).toEqual([]);
-  });
-
-  test('emits one event per start, however many updates contain the anomaly', () => {
-    const tracker = new AnomalyTracker();
-    tracker.observe([], 0);
-    expect(tracker.observe([anomaly('a')], 1000).events).toMatchObject([{ kind: 'started', at: 1000 }]);
-    expect(tracker.observe([anomaly('a', 4)], 2000).events).toEqual([]);
-  });
-
-  test('tracks two anomalies of one skill separately', () => {
-    const tracker = new AnomalyTracker();
-    tracker.observe([anomaly('a')], 0);
-    const { current, events } = tracker.observe([anomaly('a'), anomaly('a', 3, 'pattern_shift')], 1000);
-    expect(current).toHaveLength(2);
-    expect(events).toHaveLength(1);
-  });
-
-  test('ignores flapping near the threshold, and ends an anomaly that stays away', () => {
-    const tracker = new AnomalyTracker();
-    tracker.observe([anomaly('a')], 0);
-    expect(tracker.observe([], 1000)).toMatchObject({ current: [{ fading: true }], events: [] });
-    expect(tracker.observe([anomaly('a')], 2000)).toMatchObject({ current: [{ fading: false }], events: [] });
-    expect(tracker.observe([], 2000 + RESOLVE_DELAY - 1).events).toEqual([]);
-    expect(tracker.observe([], 2000 + RESOLVE_DELAY)).toMatchObject({ current: [], events: [{ kind: 'ended' }] });
-  });
-
-  test('keeps open anomalies only', () => {
-    const tracker = new AnomalyTracker();
-    for (let at = 0; at < 100; at += 1) tracker.observe([anomaly(`skill ${at}`)], at * RESOLVE_DELAY);
-    expect(tracker.observe([], 1000 * RESOLVE_DELAY).current).toEqual([]);
-  });
-});
-
-describe('many simultaneous changes', () => {
-  const twelve = Array.from({ length: 12 }, (_, index): AnomalyEvent => {
-    return {
-      id: index + 1,
-      kind: index < 2 ? 'ended' : 'started',
-      anomaly: anomaly(`skill-${index}`, index),
-      at: 1000,
-    };
-  });
-
-  test('are shown and announced as the three largest that started, and a count', () => {
-    const { shown, more } = addNotices(NO_NOTICES, twelve);
-    expect(shown.map((event) => event.anomaly.skill_name)).toEqual(['skill-11', 'skill-10', 'skill-9']);
-    expect(more).toBe(9);
-    expect(announcement(twelve)).toMatch(
-      /^Anomaly in skill-11: .* Anomaly in skill-10: .*skill-9: .* And 9 more changes\.$/,
-    );
-  });
-
-  test('are not queued behind the shown ones', () => {
-    let notices = addNotices(NO_NOTICES, twelve);
-    notices = removeNotice(notices, 12);
-    expect([notices.shown.length, notices.more]).toEqual([2, 9]);
-    for (const id of [11, 10]) notices = removeNotice(notices, id);
-    expect(notices).toEqual(NO_NOTICES);
-  });
-
-  test('keep the newest', () => {
-    const later = { id: 13, kind: 'ended', anomaly: anomaly('later', 1), at: 2000 } as const;
-    const { shown, more } = addNotices(addNotices(NO_NOTICES, twelve), [later]);
-    expect(shown.map((event) => event.anomaly.skill_name)).toEqual(['later', 'skill-11', 'skill-10']);
-    expect(more).toBe(10);
-    expect(announcement([later])).toBe('later is back to normal; it was: success rate fell.');
-  });
-});
-
-test('labels and units of anomalies', () => {
-  const shift = { anomaly_type: 'pattern_shift', baseline_value: 5, observed_value: 15 } as const;
-  expect(KIND_LABELS[kindOf(shift)]).toBe('Slower than usual');
-  expect(KIND_LABELS[kindOf({ ...shift, observed_value: 1 })]).toBe('Faster than usual');
-  expect(KIND_LABELS[kindOf(anomaly('a'))]).toBe('Success rate fell');
-  expect(KIND_LABELS[kindOf(anomaly('a', 3, 'performance_spike'))]).toBe('Success rate rose');
-  expect(valueTexts(shift)).toEqual(['5.0 s', '15 s']);
-  expect(valueTexts(anomaly('a'))).toEqual(['90.0 %', '50.0 %']);
 });
 
 function summary(skill_name: string, invocation_count: number, completed_count = invocation_count): SkillSummary {

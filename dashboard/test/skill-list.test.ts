@@ -40,7 +40,7 @@ describe('the query', () => {
     expect(queryOf({ ...INITIAL, sort: 'skill_name' }, true).sort).toBe('skill_name');
   });
   test('of skills with anomalies has the largest deviations on one page', () => {
-    expect(queryOf({ ...INITIAL, filter: 'anomalies', order: 'asc', offset: 50 }, true)).toMatchObject({
+    expect(queryOf({ ...INITIAL, filter: 'deviations', order: 'asc', offset: 50 }, true)).toMatchObject({
       sort: 'deviation_score',
       order: 'desc',
       limit: 100,
@@ -56,7 +56,7 @@ describe('live skills that the list lacks', () => {
     expect(missingSkills(INITIAL, list(listed('a', 2)), live)).toEqual([skill('new')]);
     expect(missingSkills({ ...INITIAL, search: 'a' }, list(listed('a', 2)), live)).toEqual([]);
     expect(missingSkills({ ...INITIAL, offset: 50 }, list(listed('a', 2)), live)).toEqual([]);
-    expect(missingSkills({ ...INITIAL, filter: 'anomalies' }, list(listed('a', 2)), live)).toEqual([]);
+    expect(missingSkills({ ...INITIAL, filter: 'deviations' }, list(listed('a', 2)), live)).toEqual([]);
     expect(missingSkills(INITIAL, { ...list(listed('a', 2)), total: PAGE_SIZE + 1 }, live)).toEqual([]);
   });
 });
@@ -83,7 +83,7 @@ describe('the rows', () => {
   });
   test('of the filter for anomalies are the skills with an open one', () => {
     const rows = rowsOf(
-      { ...INITIAL, filter: 'anomalies' },
+      { ...INITIAL, filter: 'deviations' },
       list(listed('a', 2), listed('b', 3)),
       [],
       [],

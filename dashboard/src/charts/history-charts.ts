@@ -1,8 +1,8 @@
 // The three charts of a history: what each draws, and how it says it in words.
-import type { AnomalyEpisode } from 'session-buddy-client';
 import uPlot from 'uplot';
 import { count, duration, percent, plural } from '../format.ts';
 import { type HistoryData, hasMeans, hasUnknown, type Step, total } from '../history.ts';
+import type { Mark } from '../marks.ts';
 import { type Outcomes, outcomeText, successRate } from '../outcomes.ts';
 
 /** Resolves a custom property to a colour of the current theme. */
@@ -18,7 +18,7 @@ export interface Chart {
   /** In pixels. */
   height: number;
   /** The kind of each mark (a class `key-<kind>`), and what it stands for. */
-  legend: (data: HistoryData, episodes: readonly AnomalyEpisode[]) => (readonly [kind: string, words: string])[];
+  legend: (data: HistoryData, marks: readonly Mark[]) => (readonly [kind: string, words: string])[];
   curves: readonly Curve[];
   /** Upper end of the vertical axis if the largest value is `high`. */
   top: (high: number) => number;
@@ -68,11 +68,12 @@ export const CHARTS: readonly Chart[] = [
   {
     label: 'Invocations',
     height: 170,
-    legend: (data, episodes) => [
+    legend: (data, marks) => [
       ['completed', 'completed'],
       ...(hasUnknown(data) ? [['unknown', 'outcome unknown'] as const] : []),
       ['failed', 'failed'],
-      ...(episodes.length > 0 ? [['band', 'anomaly'] as const] : []),
+      ...(marks.some(({ isAlert }) => isAlert) ? [['band', 'alert'] as const] : []),
+      ...(marks.some(({ isAlert }) => !isAlert) ? [['deviation', 'deviation'] as const] : []),
     ],
     // Each bar hides the lower part of the one before it: what remains visible failed, is unknown, or completed.
     curves: [

@@ -1,16 +1,15 @@
 // Draws a chart of a history with uPlot; the charts share their time axis and cursor.
-import type { AnomalyEpisode } from 'session-buddy-client';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
-import { kindOf } from '../anomaly.ts';
-import { absolute, day, moment } from '../format.ts';
+import { absolute, day } from '../format.ts';
 import type { HistoryData } from '../history.ts';
+import type { Mark } from '../marks.ts';
 import { colour } from '../theme.ts';
 import type { Chart } from './history-charts.ts';
 
 /** What is drawn; the plot reads it again each time it draws. */
 export interface Plotted {
-  current: { chart: Chart; data: HistoryData; episodes: readonly AnomalyEpisode[] };
+  current: { chart: Chart; data: HistoryData; marks: readonly Mark[] };
 }
 
 const SYNC = uPlot.sync('history');
@@ -27,7 +26,7 @@ function timeLabels(splits: readonly number[], spanOfAll: number): string[] {
   });
 }
 
-/** Draws a band from the start to the end of each anomaly, with a line in the colour of its kind at the top. */
+/** Draws a line at the top from the start to the end of each mark, in the colour of its kind; for alerts a band, too. */
 function bands(plotted: Plotted): uPlot.Plugin {
   return {
     hooks: {
@@ -37,18 +36,16 @@ function bands(plotted: Plotted): uPlot.Plugin {
         ctx.beginPath();
         ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
         ctx.clip();
-        for (const episode of plotted.current.episodes) {
-          const began = moment(episode.detected_at);
-          if (began === null) continue;
-          const ended = moment(episode.resolved_at) ?? plotted.current.data.to * 1000;
-          const left = plot.valToPos(began / 1000, 'x', true);
-          const width = Math.max(2 * devicePixelRatio, plot.valToPos(ended / 1000, 'x', true) - left);
-          const shade = colour(`--kind-${kindOf(episode)}`);
-          ctx.fillStyle = shade;
+        for (const { kind, isAlert, from, to } of plotted.current.marks) {
+          if (from === Number.POSITIVE_INFINITY) continue;
+          const end = Math.min(to / 1000, plotted.current.data.to);
+          const left = plot.valToPos(from / 1000, 'x', true);
+          const width = Math.max(2 * devicePixelRatio, plot.valToPos(end, 'x', true) - left);
+          ctx.fillStyle = colour(`--kind-${kind}`);
           ctx.globalAlpha = 0.14;
-          ctx.fillRect(left, bbox.top, width, bbox.height);
-          ctx.globalAlpha = 1;
-          ctx.fillRect(left, bbox.top, width, 3 * devicePixelRatio);
+          if (isAlert) ctx.fillRect(left, bbox.top, width, bbox.height);
+          ctx.globalAlpha = isAlert ? 1 : 0.45;
+          ctx.fillRect(left, bbox.top, width, (isAlert ? 3 : 2) * devicePixelRatio);
         }
         ctx.restore();
       },

@@ -1,25 +1,19 @@
 // One chart of a history, with its legend and a read-out of the step at the cursor.
 import { useEffect, useRef } from 'preact/hooks';
 import type uPlot from 'uplot';
-import { KIND_LABELS, kindOf } from '../anomaly.ts';
 import { clock } from '../data/live.ts';
-import { moment, shortMoment } from '../format.ts';
+import { shortMoment } from '../format.ts';
 import { type Step, total } from '../history.ts';
 import { onTheme } from '../theme.ts';
 import { columnsOf, createPlot, type Plotted } from './history-plot.ts';
 import './history.css';
 
-/** The step and the kinds of the anomalies that overlap it, in words. */
-function readoutText({ chart, data, episodes }: Plotted['current'], step: Step): string {
+/** The step and the marks that overlap it, in words. */
+function readoutText({ chart, data, marks }: Plotted['current'], step: Step): string {
   const begin = (step.time - data.step / 2) * 1000;
   const end = begin + data.step * 1000;
   const when = `${shortMoment(begin, clock.now())} to ${shortMoment(end, begin)}`;
-  const overlapping = episodes.filter((episode) => {
-    const began = moment(episode.detected_at) ?? Number.POSITIVE_INFINITY;
-    const ended = moment(episode.resolved_at) ?? Number.POSITIVE_INFINITY;
-    return began < end && ended > begin;
-  });
-  const labels = [...new Set(overlapping.map((episode) => KIND_LABELS[kindOf(episode)].toLowerCase()))];
+  const labels = [...new Set(marks.filter(({ from, to }) => from < end && to > begin).map(({ label }) => label))];
   const what = step.all > 0 ? chart.step(step) : 'no invocations';
   return [`${when}: ${what}`, ...labels].join(' · ');
 }
@@ -60,17 +54,17 @@ export function HistoryChart(props: Plotted['current']) {
     };
   }, []);
 
-  const { chart, data, episodes } = props;
+  const { chart, data, marks } = props;
   const any = total(data, ({ all }) => all) > 0;
   useEffect(() => {
     plot.current?.setData(columnsOf(plotted.current));
-  }, [chart, data, episodes]);
+  }, [chart, data, marks]);
 
   return (
     <figure class="chart">
       <figcaption class="chart-head">
         <strong>{chart.label}</strong>
-        {chart.legend(data, episodes).map(([kind, words]) => (
+        {chart.legend(data, marks).map(([kind, words]) => (
           <span key={kind} class={`key key-${kind}`}>
             {words}
           </span>

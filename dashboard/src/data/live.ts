@@ -1,15 +1,16 @@
-// Live state: the connection, the newest update, open anomalies and their events, active sessions.
+// Live state: the connection, the newest update, alerts and their events, active sessions.
 import {
   type ConnectionState,
   type MetricsUpdate,
   type ServerInfo,
   type Session,
-  SessionBuddyApi,
   SessionBuddyClient,
   UnauthorizedError,
 } from 'session-buddy-client';
-import { type AnomalyEvent, AnomalyTracker, type TrackedAnomaly } from '../anomaly-tracker.ts';
+import { type AlertEvent, AlertTracker } from '../alert-tracker.ts';
+import type { Alert, AlertList, Mute } from '../alert-types.ts';
 import { moment } from '../format.ts';
+import { AlertApi } from './alert-api.ts';
 import { ServerClock } from './clock.ts';
 import { Store } from './store.ts';
 import { storedText } from './stored-text.ts';
@@ -17,9 +18,14 @@ import { storedText } from './stored-text.ts';
 export interface LiveState {
   connection: ConnectionState;
   update: MetricsUpdate | null;
-  anomalies: TrackedAnomaly[];
+  /** Of the newest update, with later changes of this page; null if the server sends none. */
+  alerts: Alert[] | null;
+  /** The last response of the HTTP API; `unsupported` if the server has no alerts. */
+  alertList: AlertList | 'unsupported' | null;
+  /** Why `alertList` is stale or missing. */
+  alertListError: Error | null;
   /** Newest first, at most MAX_EVENTS. */
-  events: AnomalyEvent[];
+  events: AlertEvent[];
   sessions: Session[] | null;
   /** From the HTTP API; null before its first response. */
   server: ServerInfo | null;
@@ -38,18 +44,20 @@ const MAX_EVENTS = 50;
 
 const token = storedText('session-buddy-token', () => sessionStorage);
 const source = () => token.get();
-const tracker = new AnomalyTracker();
+const tracker = new AlertTracker();
 const client = new SessionBuddyClient(new URL('ws', document.baseURI), {
   token: source,
   maxAttempts: null,
 });
 
 export const clock = new ServerClock();
-export const api = new SessionBuddyApi(new URL('.', document.baseURI), { token: source });
+export const api = new AlertApi(new URL('.', document.baseURI), { token: source });
 export const live = new Store<LiveState>({
   connection: client.state,
   update: null,
-  anomalies: [],
+  alerts: null,
+  alertList: null,
+  alertListError: null,
   events: [],
   sessions: null,
   server: null,
@@ -63,9 +71,22 @@ export const live = new Store<LiveState>({
 function applyUpdate(update: MetricsUpdate): void {
   const at = moment(update.timestamp) ?? Date.now();
   clock.observe(at);
-  const { current, events } = tracker.observe(update.data.anomalies, at);
+  const { alerts = null } = update.data as { alerts?: Alert[] };
+  const events = alerts ? tracker.observe(alerts, at) : [];
   const log = events.length > 0 ? [...events.reverse(), ...live.state.events].slice(0, MAX_EVENTS) : live.state.events;
-  live.set({ update, anomalies: current, events: log });
+  live.set({ update, alerts, events: log });
+}
+
+/** Applies a change that the server has confirmed to this page, without events. */
+export function changeAlerts(change: (alert: Alert) => Alert, mutesOf: (list: AlertList) => Mute[]): void {
+  const { alerts, alertList: list } = live.state;
+  const changed = alerts?.map(change) ?? null;
+  if (changed) tracker.observe(changed, clock.now());
+  const isList = list !== null && list !== 'unsupported';
+  live.set({
+    alerts: changed,
+    alertList: isList ? { ...list, alerts: list.alerts.map(change), mutes: mutesOf(list) } : list,
+  });
 }
 
 export function applyServerInfo(server: ServerInfo): void {

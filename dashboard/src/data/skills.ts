@@ -1,6 +1,7 @@
 // Polls the selected page of the list of skills, and merges it with the live metrics.
 import { useEffect, useMemo, useState } from 'preact/hooks';
-import type { TrackedAnomaly } from '../anomaly-tracker.ts';
+import type { Anomaly } from 'session-buddy-client';
+import { deviationsBySkill } from '../deviations.ts';
 import { liveSkills, type SkillRow } from '../rows.ts';
 import { missingSkills, queryOf, rowsOf, type Selection } from '../skill-list.ts';
 import { api, live } from './live.ts';
@@ -20,8 +21,8 @@ function useDebounced(value: string): string {
 
 export interface SkillPage {
   rows: SkillRow[];
-  /** The open anomalies by skill, largest deviation first. */
-  anomalies: ReadonlyMap<string, readonly TrackedAnomaly[]>;
+  /** By skill, largest first. */
+  deviations: ReadonlyMap<string, readonly Anomaly[]>;
   /** Number of skills on all pages. */
   total: number;
   /** Index of the first row; while the next page loads, that of the shown one. */
@@ -43,18 +44,10 @@ export function useSkills(typed: Selection, idle: boolean): SkillPage {
   const { data, current, error, refresh } = usePoll(JSON.stringify(query), (signal) => api.skills(query, { signal }));
 
   const update = useStore(live, (state) => state.update);
-  const tracked = useStore(live, (state) => state.anomalies);
-  const anomalies = useMemo(() => {
-    const bySkill = new Map<string, TrackedAnomaly[]>();
-    for (const each of tracked) {
-      const name = each.anomaly.skill_name;
-      bySkill.set(name, [...(bySkill.get(name) ?? []), each]);
-    }
-    return bySkill;
-  }, [tracked]);
+  const deviations = useMemo(() => deviationsBySkill(update?.data.anomalies ?? []), [update]);
   const scores = useMemo(
-    () => new Map([...anomalies].map(([name, [largest]]) => [name, largest?.anomaly.deviation_score ?? 0])),
-    [anomalies],
+    () => new Map([...deviations].map(([name, [largest]]) => [name, largest?.deviation_score ?? 0])),
+    [deviations],
   );
 
   const newer = liveSkills(update, data?.at);
@@ -68,6 +61,6 @@ export function useSkills(typed: Selection, idle: boolean): SkillPage {
     () => rowsOf(selection, data, newer, missing, scores, idle),
     [data, update, missingNames, scores, idle, search, typed.filter, typed.sort, typed.order, typed.offset],
   );
-  const total = typed.filter === 'anomalies' || !data ? rows.length : Math.max(data.total, rows.length);
-  return { rows, anomalies, total, first: data?.offset ?? typed.offset, search, known: data !== null, current, error };
+  const total = typed.filter === 'deviations' || !data ? rows.length : Math.max(data.total, rows.length);
+  return { rows, deviations, total, first: data?.offset ?? typed.offset, search, known: data !== null, current, error };
 }

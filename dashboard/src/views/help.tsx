@@ -47,6 +47,24 @@ export function Help() {
         </a>
       </p>
       <h1 tabIndex={-1}>{HELP_TITLE}</h1>
+      <section class="panel" aria-labelledby="help-alerts">
+        <h2 id="help-alerts">Alerts</h2>
+        <p>
+          An alert says that the success rate or the duration of a skill has changed. The option{' '}
+          <code>alert_budget</code> is the number of false alerts that you accept, of all skills together, while nothing
+          changes. “By chance once in 40 weeks” means: without a change, evidence as strong as this would occur once in
+          40 weeks.
+        </p>
+        <p>
+          An alert ends when the values are those of before again, or when the change has lasted so long that it is the
+          new baseline. A change for the better is reported once. An acknowledged alert stays listed until it ends, but
+          is no longer shown as a problem; the alerts of a muted skill are listed, but do not interrupt.
+        </p>
+        <p>
+          A grey mark in the table is a deviation: the last hour of a skill differs from its baseline by at least the
+          threshold at the bottom of the page. With many skills, deviations often occur by chance.
+        </p>
+      </section>
       <section class="panel" aria-labelledby="help-unknown">
         <h2 id="help-unknown">Unknown outcomes</h2>
         <p>
@@ -55,8 +73,8 @@ export function Help() {
           line that says how the tool ended; or if the agent never reported the end.
         </p>
         <p>
-          Success rates, their 95 % intervals and anomalies are of known outcomes only. The number of unknown ones is
-          shown next to them; a skill without a known outcome has no rate. Later evidence, such as an imported
+          Success rates, their 95 % intervals, alerts and deviations are of known outcomes only. The number of unknown
+          ones is shown next to them; a skill without a known outcome has no rate. Later evidence, such as an imported
           transcript, can make an unknown outcome known.
         </p>
       </section>
@@ -79,7 +97,7 @@ export function Help() {
         <h2 id="help-servers">MCP servers</h2>
         <p>
           The filter “MCP servers” sums the skills <code>mcp__server__tool</code> by server. Expand a server to see its
-          tools. A server is not a skill: it has no anomalies and no history of its tools together.
+          tools. A server is not a skill: it has no alerts and no history of its tools together.
         </p>
       </section>
     </div>

@@ -1,15 +1,19 @@
-// The page of one skill: metrics, history, anomalies, errors and phases.
-import { useEffect, useMemo } from 'preact/hooks';
+// The page of one skill: metrics, alerts, history, errors and phases.
+import { useEffect } from 'preact/hooks';
 import { ApiError, type LifetimeMetrics, type PhaseMetrics, type SkillDetail } from 'session-buddy-client';
+import { kindOfAlert } from '../alerts.ts';
+import { ask, listIn, useAlerts, useMutes } from '../data/alerts.ts';
 import { api, live } from '../data/live.ts';
 import { type Polled, usePoll } from '../data/poll.ts';
 import { useStore } from '../data/store.ts';
 import { useWindow } from '../data/window.ts';
+import { deviationText, kindOf } from '../deviations.ts';
 import { areBounds } from '../durations.ts';
 import { count, duration, moment, NONE, percent } from '../format.ts';
 import { liveSkills, rowOfLive, rowOfSummary } from '../rows.ts';
-import { AnomalyCard } from './anomalies.tsx';
+import { AlertCards, useAlertsOff } from './alerts.tsx';
 import { METRICS } from './metrics.tsx';
+import { MuteState } from './mutes.tsx';
 import { PlainTable, type TableProps, type TextColumn } from './plain-table.tsx';
 import { History } from './skill-history.tsx';
 import { Tile } from './tile.tsx';
@@ -59,18 +63,54 @@ function TablePanel<Row>({ id, title, polled, ...table }: PanelProps<Row>) {
   );
 }
 
+/** The open alerts of the skill, whether it is muted, and its deviations that no alert explains. */
+function SkillAlerts({ skillName }: { skillName: string }) {
+  const alerts = useAlerts().filter((alert) => alert.skill_name === skillName && alert.ended_at === null);
+  const mute = useMutes().find((each) => each.skill_name === skillName);
+  const supported = useStore(live, (state) => listIn(state) !== null);
+  const off = useAlertsOff();
+  const anomalies = useStore(live, (state) => state.update?.data.anomalies);
+  const explained = new Set(alerts.map((alert) => kindOfAlert(alert).icon));
+  const deviations = (anomalies ?? []).filter((each) => each.skill_name === skillName && !explained.has(kindOf(each)));
+  return (
+    <section class="alerts" aria-labelledby="alerts-title" data-testid="alerts">
+      <div class="panel-head">
+        <h2 id="alerts-title" tabIndex={-1}>
+          Alerts
+        </h2>
+        {mute ? (
+          <span class="mute">
+            <MuteState mute={mute} />
+          </span>
+        ) : (
+          supported && (
+            <button
+              type="button"
+              class="button"
+              aria-haspopup="dialog"
+              onClick={() => ask({ what: 'mute', skillName })}
+            >
+              Mute…
+            </button>
+          )
+        )}
+      </div>
+      {alerts.length > 0 ? <AlertCards alerts={alerts} link={false} /> : <p class="calm">{off ?? 'No open alert.'}</p>}
+      {deviations.map((each) => (
+        <p key={each.anomaly_type} class="quiet" data-testid="deviation">
+          Deviation now: {deviationText(each)}
+        </p>
+      ))}
+    </section>
+  );
+}
+
 export function SkillPage({ skillName }: { skillName: string }) {
   const polled = usePoll(`skill ${skillName}`, (signal) => api.skill(skillName, { signal }));
   const { data, error, refresh } = polled;
   const update = useStore(live, (state) => state.update);
-  const anomalies = useStore(live, (state) => state.anomalies);
   const windowLength = useWindow();
   const skill = liveSkills(update, data?.at).find((each) => each.skill_name === skillName) ?? null;
-  const skillAnomalies = useMemo(
-    () => anomalies.filter((each) => each.anomaly.skill_name === skillName),
-    [anomalies, skillName],
-  );
-
   // After a new invocation the errors, phases and lifetime metrics have changed, too.
   const lastAt = skill?.last_invocation_at;
   useEffect(() => {
@@ -119,15 +159,7 @@ export function SkillPage({ skillName }: { skillName: string }) {
               note={data && lifetimeNote(data.lifetime, bounds)}
             />
           </dl>
-          {skillAnomalies.length > 0 && (
-            <section class="anomalies" aria-label="Anomalies now" data-testid="anomalies">
-              <ul class="anomaly-list">
-                {skillAnomalies.map((tracked) => (
-                  <AnomalyCard key={tracked.key} tracked={tracked} link={false} />
-                ))}
-              </ul>
-            </section>
-          )}
+          <SkillAlerts skillName={skillName} />
           {error && <Problem what={data ? 'Not up to date:' : 'Live metrics only:'} error={error} />}
           <History
             skillName={skillName}

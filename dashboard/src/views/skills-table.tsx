@@ -1,10 +1,11 @@
 // The table of the skills, with a column for each shown metric.
 import type { ComponentChildren } from 'preact';
-import type { SkillSort } from 'session-buddy-client';
-import { KIND_LABELS, kindOf } from '../anomaly.ts';
-import type { TrackedAnomaly } from '../anomaly-tracker.ts';
+import type { Anomaly, SkillSort } from 'session-buddy-client';
+import type { Alert } from '../alert-types.ts';
+import { kindOfAlert, levelTexts } from '../alerts.ts';
 import { Sparkline } from '../charts/sparkline.tsx';
-import { deviation, moment, plural } from '../format.ts';
+import { deviationText, kindOf } from '../deviations.ts';
+import { moment, plural } from '../format.ts';
 import { skillHref } from '../route.ts';
 import type { SkillRow, SortOrder } from '../rows.ts';
 import { type Column, METRICS, NAME } from './metrics.tsx';
@@ -21,19 +22,26 @@ const SORTED = {
   desc: { aria: 'descending', arrow: '▼' },
 } as const;
 
-function AnomalyMarkers({ anomalies }: { anomalies: readonly TrackedAnomaly[] }) {
+/** Alerts in the colour of their kind, and quiet marks of deviations that no alert explains. */
+function Marks({ alerts, deviations }: { alerts: readonly Alert[]; deviations: readonly Anomaly[] }) {
+  const icons = new Set(alerts.map((alert) => kindOfAlert(alert).icon));
+  const marks = [
+    ...alerts.map((alert) => {
+      const { icon, label } = kindOfAlert(alert);
+      return { icon, class: 'mark', text: `Alert: ${label}, ${levelTexts(alert).join(' → ')}` };
+    }),
+    ...deviations
+      .filter((each) => !icons.has(kindOf(each)))
+      .map((each) => ({ icon: kindOf(each), class: 'mark mark-quiet', text: deviationText(each) })),
+  ];
   return (
     <>
-      {anomalies.map(({ key, anomaly }) => {
-        const kind = kindOf(anomaly);
-        const label = `${KIND_LABELS[kind]}, ${deviation(anomaly.deviation_score)}`;
-        return (
-          <span key={key} class="mark" title={label}>
-            <KindIcon kind={kind} />
-            <span class="visually-hidden">{label}</span>
-          </span>
-        );
-      })}
+      {marks.map(({ icon, class: className, text }) => (
+        <span key={text} class={className} title={text}>
+          <KindIcon kind={icon} />
+          <span class="visually-hidden">{text}</span>
+        </span>
+      ))}
     </>
   );
 }
@@ -70,19 +78,20 @@ export function MetricsRow({ row, windowLength, class: className, children }: Ro
 
 interface SkillRowProps {
   row: SkillRow;
-  anomalies?: readonly TrackedAnomaly[] | undefined;
+  alerts?: readonly Alert[];
+  deviations?: readonly Anomaly[] | undefined;
   windowLength: string;
   /** Below the row of its MCP server: the name of the tool within the server. */
   tool?: string;
 }
 
-export function SkillTableRow({ row, anomalies = [], windowLength, tool }: SkillRowProps) {
+export function SkillTableRow({ row, alerts = [], deviations = [], windowLength, tool }: SkillRowProps) {
   return (
     <MetricsRow row={row} windowLength={windowLength} class={tool === undefined ? '' : 'nested'}>
       <a href={skillHref(row.skill_name)}>
         <Name name={tool ?? row.skill_name} />
       </a>
-      <AnomalyMarkers anomalies={anomalies} />
+      <Marks alerts={alerts} deviations={deviations} />
     </MetricsRow>
   );
 }

@@ -1,5 +1,7 @@
 // The skills panel: searched, filtered and sorted by the server.
 import { useState } from 'preact/hooks';
+import { isActive } from '../alerts.ts';
+import { useAlerts } from '../data/alerts.ts';
 import { type SkillPage, useSkills } from '../data/skills.ts';
 import { useIdle, useWindow } from '../data/window.ts';
 import { count, plural } from '../format.ts';
@@ -13,7 +15,7 @@ import './skills.css';
 const FILTERS: { filter: Filter; label: (windowLength: string) => string }[] = [
   { filter: 'all', label: () => 'All' },
   { filter: 'active', label: (windowLength) => `Active in ${windowLength}` },
-  { filter: 'anomalies', label: () => 'With anomalies' },
+  { filter: 'deviations', label: () => 'With deviations' },
   { filter: 'servers', label: () => 'MCP servers' },
 ];
 
@@ -94,7 +96,7 @@ function Pager({ selection, select, page }: SelectionProps & { page: SkillPage }
           ? `${count(first + 1)} to ${count(last)} of ${count(total)} skills`
           : total > 0 && plural(total, 'skill')}
       </span>
-      {filter !== 'anomalies' && (total > PAGE_SIZE || offset > 0) && (
+      {filter !== 'deviations' && (total > PAGE_SIZE || offset > 0) && (
         <span class="pager">
           <button
             type="button"
@@ -122,7 +124,7 @@ function Pager({ selection, select, page }: SelectionProps & { page: SkillPage }
 function reason({ known, search }: SkillPage, filter: Filter, windowLength: string): string {
   if (!known) return 'Waiting for the first data.';
   if (search) return 'No skill name contains this text.';
-  if (filter === 'anomalies') return 'No skill has an open anomaly.';
+  if (filter === 'deviations') return 'No skill deviates from its baseline.';
   if (filter === 'active') return `No skill was used in the last ${windowLength}.`;
   return 'No skills yet.';
 }
@@ -135,7 +137,8 @@ interface ListProps extends SelectionProps {
 
 function SkillList({ selection, select, sortBy, idle, windowLength }: ListProps) {
   const page = useSkills(selection, idle);
-  const { rows, anomalies, known, current, error } = page;
+  const alerts = useAlerts().filter(isActive);
+  const { rows, deviations, known, current, error } = page;
   return (
     <>
       <SkillsTable
@@ -152,7 +155,8 @@ function SkillList({ selection, select, sortBy, idle, windowLength }: ListProps)
           <SkillTableRow
             key={row.skill_name}
             row={row}
-            anomalies={anomalies.get(row.skill_name)}
+            alerts={alerts.filter((alert) => alert.skill_name === row.skill_name)}
+            deviations={deviations.get(row.skill_name)}
             windowLength={windowLength}
           />
         ))}

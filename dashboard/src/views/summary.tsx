@@ -1,14 +1,17 @@
 // The four key metrics of the server's window, and a sparkline of a day.
+import { isActive } from '../alerts.ts';
 import { Sparkline } from '../charts/sparkline.tsx';
+import { alertsIn } from '../data/alerts.ts';
 import { api, clock, type LiveState, live } from '../data/live.ts';
 import { usePoll } from '../data/poll.ts';
 import { useStore } from '../data/store.ts';
 import { useIdle, useWindow } from '../data/window.ts';
-import { between, count, NONE, percent } from '../format.ts';
+import { between, count, NONE, percent, plural } from '../format.ts';
 import { limitsSentence } from '../limits.ts';
 import { outcomesOf, successRate } from '../outcomes.ts';
 import { bounds, DAY } from '../ranges.ts';
 import { isNewer } from '../rows.ts';
+import { useAlertsOff } from './alerts.tsx';
 import { OutcomeCounts } from './help.tsx';
 import { Tile } from './tile.tsx';
 import { Ago, Problem } from './ui.tsx';
@@ -18,11 +21,6 @@ import './summary.css';
 function sessionsNow({ update, sessions, server }: LiveState): number | null {
   const isLive = update === null || isNewer(update, server?.at);
   return (isLive ? sessions?.length : undefined) ?? server?.active_sessions ?? null;
-}
-
-function anomaliesNow({ update, anomalies, server }: LiveState): number | null {
-  if (update && isNewer(update, server?.at)) return anomalies.filter((each) => !each.fading).length;
-  return server?.anomalies ?? null;
 }
 
 export function Summary() {
@@ -35,7 +33,8 @@ export function Summary() {
   const error = useStore(live, (state) => state.serverError);
   const windowLength = useWindow();
   const sessions = useStore(live, sessionsNow);
-  const anomalies = useStore(live, anomaliesNow);
+  const off = useAlertsOff();
+  const alerts = useStore(live, (state) => alertsIn(state)?.filter(isActive).length ?? null);
 
   const points = series?.points ?? [];
   const total = (idle === null ? server?.invocation_count : server?.lifetime.total_invocations) ?? 0;
@@ -84,15 +83,7 @@ export function Summary() {
         <Tile
           label="Skills"
           value={server ? count(server.skills) : NONE}
-          note={
-            anomalies === null
-              ? null
-              : idle !== null && anomalies === 0
-                ? 'none to evaluate'
-                : anomalies === 0
-                  ? 'none unusual'
-                  : `${anomalies} anomal${anomalies === 1 ? 'y' : 'ies'} now`
-          }
+          note={alerts === null || off ? null : alerts === 0 ? 'no alert' : plural(alerts, 'alert')}
         />
       </dl>
       {limits && (

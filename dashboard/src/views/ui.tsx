@@ -1,10 +1,10 @@
 // Components that the views share.
 import type { ComponentChildren } from 'preact';
-import type { AnomalyKind } from '../anomaly.ts';
 import { clock } from '../data/live.ts';
 import { useNow } from '../data/now.ts';
 import type { Polled } from '../data/poll.ts';
 import { absolute, ago, NONE, shortMoment } from '../format.ts';
+import type { Kind } from '../kinds.ts';
 import { nameParts, plainName } from '../names.ts';
 import './ui.css';
 
@@ -50,6 +50,7 @@ const PATHS = {
   rise: 'M12 20V6m-6 6 6-6 6 6',
   slower: 'M12 7v5l3.5 2M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18',
   faster: 'M13 3 5 14h6l-1 7 8-11h-6z',
+  silent: 'M9 6v12M15 6v12',
   other: 'M12 7v6m0 4v.01',
   check: 'M5 12.5 10 17.5 19.5 7',
   warning:
@@ -73,7 +74,7 @@ export function Icon({ name }: { name: IconName }) {
   );
 }
 
-export function KindIcon({ kind }: { kind: AnomalyKind }) {
+export function KindIcon({ kind }: { kind: Kind }) {
   return (
     <span class={`kind-icon kind-${kind}`}>
       <Icon name={kind} />
@@ -103,10 +104,10 @@ export function Panel({
   );
 }
 
-/** Explains why the data of a part of the page is missing or stale. */
-export function Problem({ what, error }: { what: string; error: Error }) {
+/** Explains why the data of a part of the page is missing or stale; an alert interrupts screen readers. */
+export function Problem({ what, error, alert = false }: { what: string; error: Error; alert?: boolean }) {
   return (
-    <p class="problem" role="note">
+    <p class="problem" role={alert ? 'alert' : 'note'}>
       <Icon name="warning" />
       <span>
         {what} {error.message}
