@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 import signal
 import urllib.parse
-from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from support.browser import Visit, visit
+from support.dashboard import ago, expect_live, expect_no_overflow, row, url_of
 from support.histories import fill, invocations
 from support.hook_events import Event, failure, post, pre
 from support.ingestion import HOOKS, send
@@ -34,22 +33,6 @@ HOSTILE = {
 }
 
 
-@pytest.fixture
-def visitor(browser: Browser) -> Iterator[Visit]:
-    with visit(browser, viewport={"width": 1280, "height": 900}) as one:
-        yield one
-
-
-def url_of(server: Server) -> str:
-    return f"http://localhost:{server.port}/"
-
-
-def row(page: Page, skill_name: str) -> Locator:
-    """The row of a skill in the table."""
-    link = page.get_by_role("link", name=skill_name, exact=True)
-    return page.get_by_role("table", name="with their metrics").get_by_role("row").filter(has=link)
-
-
 def server_row(page: Page, name: str) -> Locator:
     """The row of an MCP server in the table."""
     button = page.get_by_role("button", name=name, exact=True)
@@ -69,23 +52,6 @@ def submit(server: Server, *events: Event) -> None:
         assert send(server, HOOKS, event)[0] in (200, 202, 204)
 
 
-def expect_no_overflow(page: Page) -> None:
-    width = page.evaluate("() => [document.documentElement.scrollWidth, window.innerWidth]")
-    assert width[0] <= width[1], "the content overflows horizontally"
-
-
-def anomaly(page: Page, skill_name: str) -> Locator:
-    return page.get_by_test_id("anomaly").filter(has_text=skill_name)
-
-
-def expect_live(page: Page) -> None:
-    expect(page.get_by_test_id("connection")).to_have_text("Live")
-
-
-def ago(minutes: float) -> datetime:
-    return datetime.now(timezone.utc) - timedelta(minutes=minutes)
-
-
 # ---- Metrics
 
 
@@ -103,47 +69,6 @@ def test_updates_arrive(visitor: Visit, filled_db: Path) -> None:
         visitor.screenshot("overview")
 
 
-def test_an_anomaly_appears_and_resolves_and_both_are_announced(visitor: Visit, db_path: Path) -> None:
-    fill(db_path, invocations("pytest-run", 60, newest=ago(90)))
-    with Server(db_path) as server:
-        page = visitor.open(url_of(server))
-        expect_live(page)
-        expect(anomaly(page, "pytest-run")).to_have_count(0)
-        fill(db_path, invocations("pytest-run", 8, completed=0, newest=ago(5)))
-        card = anomaly(page, "pytest-run")
-        expect(card).to_contain_text("Success rate fell")
-        expect(card).to_contain_text(re.compile(r"100\s%"))
-        announcements = page.get_by_test_id("announcements")
-        expect(announcements).to_contain_text("Anomaly in pytest-run: success rate fell")
-        expect(row(page, "pytest-run")).to_contain_text("Success rate fell")
-        visitor.screenshot("anomaly")
-        fill(db_path, invocations("pytest-run", 50))
-        expect(announcements).to_contain_text("pytest-run is back to normal")
-        expect(card).to_have_count(0)
-
-
-def test_a_continuing_anomaly_is_announced_once(visitor: Visit, db_path: Path) -> None:
-    """A live region that repeated itself with each update would drown out everything else for screen readers."""
-    fill(db_path, invocations("pytest-run", 60, newest=ago(90)))
-    with Server(db_path, interval="50ms") as server:
-        page = visitor.open(url_of(server))
-        expect_live(page)
-        page.evaluate(
-            """() => {
-              window.said = [];
-              const region = document.querySelector('[data-testid=announcements]');
-              new MutationObserver(() => window.said.push(region.textContent))
-                .observe(region, {childList: true, characterData: true, subtree: true});
-            }"""
-        )
-        fill(db_path, invocations("pytest-run", 8, completed=0))
-        expect(page.get_by_test_id("announcements")).to_contain_text("Anomaly in pytest-run")
-        for count in range(9, 14):  # further failures: the metrics of the anomaly change each time
-            fill(db_path, invocations("pytest-run", 1, completed=0))
-            expect(anomaly(page, "pytest-run")).to_contain_text(f"{count} invocations")
-        assert len(list(filter(None, page.evaluate("() => window.said")))) == 1
-
-
 def test_old_data_is_marked_as_old(visitor: Visit, filled_db: Path) -> None:
     with Server(filled_db) as server:
         page = visitor.open(url_of(server))
@@ -158,7 +83,7 @@ def test_old_data_is_marked_as_old(visitor: Visit, filled_db: Path) -> None:
         expect_live(page)
 
 
-def test_a_database_with_only_old_data_shows_it_without_evaluating_anomalies(visitor: Visit, db_path: Path) -> None:
+def test_a_database_with_only_old_data_shows_it_without_evaluating_it(visitor: Visit, db_path: Path) -> None:
     old = ago(12 * 24 * 60)
     fill(db_path, invocations("pytest-run", 40, completed=30, newest=old), invocations("mypy", 8, newest=old))
     with Server(db_path) as server:
@@ -166,7 +91,7 @@ def test_a_database_with_only_old_data_shows_it_without_evaluating_anomalies(vis
         expect_live(page)
         expect(page.get_by_test_id("idle")).to_contain_text("No invocation in the last 24 h; the last one was 12 d ago")
         expect(page.get_by_test_id("summary")).to_contain_text(re.compile(r"all time\s*48\s*10 failed"))
-        expect(page.get_by_test_id("anomalies")).to_contain_text("Nothing to evaluate in the last 24 h")
+        expect(page.get_by_test_id("alerts")).to_contain_text("Nothing to evaluate in the last 24 h")
         expect(row(page, "pytest-run")).to_contain_text(re.compile("40.*75.0 %.*n = 40"))
         expect(page.get_by_role("contentinfo")).to_contain_text(f"Database {db_path}")
         visitor.screenshot("old")
@@ -177,7 +102,7 @@ def test_a_database_with_only_old_data_shows_it_without_evaluating_anomalies(vis
         fill(db_path, invocations("pytest-run", 3))  # and back to the window as soon as it contains an invocation
         expect(page.get_by_test_id("idle")).to_have_count(0)
         expect(row(page, "pytest-run")).to_contain_text("n = 3")
-        expect(page.get_by_test_id("anomalies")).to_contain_text("Nothing unusual")
+        expect(page.get_by_test_id("alerts")).to_contain_text("No alert: no skill has changed")
 
 
 def test_the_page_says_when_more_skills_come_than_are_tracked(visitor: Visit, db_path: Path) -> None:
@@ -355,7 +280,7 @@ def test_search_and_filters_find_skills_beyond_the_top_ten(visitor: Visit, db_pa
         expect(page.get_by_test_id("skills")).to_contain_text(re.compile("no skill", re.IGNORECASE))
         page.get_by_role("searchbox").fill("")
         expect(row(page, "skill-00")).to_be_visible()
-        page.get_by_role("button", name="With anomalies").click()
+        page.get_by_role("button", name="With deviations").click()
         expect(row(page, "skill-00")).to_have_count(0)
 
 
@@ -374,7 +299,7 @@ def test_columns_sort_by_the_keyboard_and_say_so(visitor: Visit, db_path: Path) 
         expect(page.get_by_role("columnheader", name="Mean duration")).to_have_attribute("aria-sort", "ascending")
 
 
-def test_a_skill_has_a_page_with_history_errors_and_anomalies(visitor: Visit, db_path: Path) -> None:
+def test_a_skill_has_a_page_with_history_and_errors(visitor: Visit, db_path: Path) -> None:
     failures = [{**run, "error_type": "timeout"} for run in invocations("pytest-run", 8, completed=0)]
     fill(db_path, invocations("pytest-run", 60, newest=ago(90)), iter(failures))
     with Server(db_path) as server:
@@ -383,7 +308,6 @@ def test_a_skill_has_a_page_with_history_errors_and_anomalies(visitor: Visit, db
         expect(page.get_by_role("heading", name="pytest-run", level=1)).to_be_visible()
         expect(page).to_have_title(re.compile("pytest-run"))
         expect(page.get_by_role("figure").locator("canvas")).to_have_count(3)
-        expect(page.get_by_test_id("anomaly")).to_contain_text("Success rate fell")
         errors = page.get_by_role("table", name="Failed invocations by error type")
         expect(errors.get_by_role("row", name="timeout 8")).to_be_visible()
         with page.expect_response(lambda answer: "/api/v1/series" in answer.url and answer.ok):
@@ -537,7 +461,6 @@ def test_it_has_no_serious_accessibility_violations(
     viewport = {"width": size[0], "height": size[1]}
     with Server(db_path) as server, visit(browser, viewport=viewport, color_scheme=scheme) as visitor:
         page = visitor.open(url_of(server))
-        expect(anomaly(page, "pytest-run")).to_be_visible()
         expect(row(page, "skill-9")).to_be_visible()
         assert visitor.serious_violations() == []
         assert page.evaluate("() => document.documentElement.scrollWidth") <= size[0]
