@@ -14,6 +14,7 @@ import {
   sinceText,
   stateText,
 } from '../src/alerts.ts';
+import { CORRECTED_FOR, ConfirmedChanges } from '../src/confirmed-changes.ts';
 import { deviationsBySkill, deviationText, kindOf } from '../src/deviations.ts';
 import { period, shortMoment } from '../src/format.ts';
 import { marksOf } from '../src/marks.ts';
@@ -160,6 +161,14 @@ describe('the alert tracker', () => {
     tracker.observe([alert('a', { muted: true })], 0);
     expect(kinds(tracker.observe([alert('a')], 1000))).toEqual(['started']);
   });
+});
+
+test('an update without a change that was just confirmed is corrected for a time', () => {
+  const changes = new ConfirmedChanges();
+  changes.add((each) => (each.skill_name === 'a' ? { ...each, muted: true } : each), 1000);
+  const muted = (now: number) => changes.apply([alert('a'), alert('b')], now).map((each) => each.muted);
+  expect(muted(1000 + CORRECTED_FOR - 1)).toEqual([true, false]);
+  expect(muted(1000 + CORRECTED_FOR)).toEqual([false, false]);
 });
 
 describe('many simultaneous changes', () => {

@@ -66,9 +66,9 @@ async function confirmed<T>(request: Promise<T>): Promise<T> {
 }
 
 export async function acknowledge(id: number, note: string): Promise<void> {
-  const changed = await confirmed(api.acknowledgeAlert(id, note));
+  const { acknowledged_at, note: stored } = await confirmed(api.acknowledgeAlert(id, note));
   changeAlerts(
-    (alert) => (alert.id === id ? changed : alert),
+    (alert) => (alert.id === id ? { ...alert, acknowledged_at, note: stored } : alert),
     ({ mutes }) => mutes,
   );
 }

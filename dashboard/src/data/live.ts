@@ -9,6 +9,7 @@ import {
 } from 'session-buddy-client';
 import { type AlertEvent, AlertTracker } from '../alert-tracker.ts';
 import type { Alert, AlertList, Mute } from '../alert-types.ts';
+import { ConfirmedChanges } from '../confirmed-changes.ts';
 import { moment } from '../format.ts';
 import { AlertApi } from './alert-api.ts';
 import { ServerClock } from './clock.ts';
@@ -45,6 +46,7 @@ const MAX_EVENTS = 50;
 const token = storedText('session-buddy-token', () => sessionStorage);
 const source = () => token.get();
 const tracker = new AlertTracker();
+const confirmed = new ConfirmedChanges();
 const client = new SessionBuddyClient(new URL('ws', document.baseURI), {
   token: source,
   maxAttempts: null,
@@ -71,7 +73,8 @@ export const live = new Store<LiveState>({
 function applyUpdate(update: MetricsUpdate): void {
   const at = moment(update.timestamp) ?? Date.now();
   clock.observe(at);
-  const { alerts = null } = update.data as { alerts?: Alert[] };
+  const { alerts: sent } = update.data as { alerts?: Alert[] };
+  const alerts = sent ? confirmed.apply(sent, Date.now()) : null;
   const events = alerts ? tracker.observe(alerts, at) : [];
   const log = events.length > 0 ? [...events.reverse(), ...live.state.events].slice(0, MAX_EVENTS) : live.state.events;
   live.set({ update, alerts, events: log });
@@ -79,6 +82,7 @@ function applyUpdate(update: MetricsUpdate): void {
 
 /** Applies a change that the server has confirmed to this page, without events. */
 export function changeAlerts(change: (alert: Alert) => Alert, mutesOf: (list: AlertList) => Mute[]): void {
+  confirmed.add(change, Date.now());
   const { alerts, alertList: list } = live.state;
   const changed = alerts?.map(change) ?? null;
   if (changed) tracker.observe(changed, clock.now());
