@@ -169,10 +169,10 @@ class MergedEvents {
         }
         ingest::AgentEvent& known = entry->second;
         if (is_better(event.evidence.name_basis, known.evidence.name_basis)) {
-            known.skill_name = std::move(event.skill_name);
+            known.skill_name = event.skill_name;
         }
         if (event.evidence.session_basis > known.evidence.session_basis) {
-            known.session_id = std::move(event.session_id);
+            known.session_id = event.session_id;
         }
         known.is_supplement = known.is_supplement && event.is_supplement;
         known.evidence.merge(event.evidence);
@@ -325,7 +325,7 @@ ImportSummary import_transcripts(const std::vector<fs::path>& paths, const std::
     MergedEvents merged;  // so that each row changes once, and a dry run knows all about it
     read_all(paths, namer, options.builtin_commands, summary, progress, [&](ingest::AgentEvent&& event) {
         if (options.reclassify) {
-            merged.add(std::move(event));
+            merged.add(event);
         } else {
             importer.add(std::move(event));
         }
@@ -341,7 +341,7 @@ std::vector<Invocation> load_transcripts(const std::vector<fs::path>& paths, Imp
                                          const ImportProgressCallback& progress) {
     MergedEvents merged;
     read_all(paths, ingest::SkillNamer(), false, summary, progress,
-             [&](ingest::AgentEvent&& event) { merged.add(std::move(event)); });
+             [&](const ingest::AgentEvent& event) { merged.add(event); });
     auto& by_key = merged.events();
     std::vector<Invocation> all;
     all.reserve(by_key.size());
