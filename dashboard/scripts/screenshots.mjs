@@ -18,6 +18,7 @@ const SIZES = [
 const SKILL = `#/skill/${encodeURIComponent('mypy')}`;
 const STATES = [
   { name: 'busy', scenario: 'busy', hash: '', ready: '[data-testid=alert]' },
+  { name: 'many', scenario: 'many', hash: '', ready: '[data-testid=alert]' },
   { name: 'calm', scenario: 'calm', hash: '', ready: '.skills-table tbody tr' },
   { name: 'off', scenario: 'off', hash: '', ready: '.skills-table tbody tr' },
   { name: 'no-alerts', scenario: 'no-alerts', hash: SKILL, ready: '.uplot canvas' },

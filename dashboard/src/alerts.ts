@@ -51,7 +51,7 @@ export function intervalText(alert: Alert, { low, high, samples }: AlertLevel): 
   if (alert.kind === 'silence') return '';
   const { text } = kindOfAlert(alert);
   const interval = text === percent ? between(low, high) : `between ${text(low)} and ${text(high)}`;
-  return `${interval}, n = ${count(samples)}`;
+  return `${interval}, n\u00a0=\u00a0${count(samples)}`;
 }
 
 /** The time of the change, with its 90 % interval if that is longer than a minute. */

@@ -73,13 +73,13 @@ describe('an alert', () => {
   test('of a completion rate has rates with intervals', () => {
     const rate = alert('a');
     expect(levelTexts(rate)).toEqual(['98.0 %', '61.0 %']);
-    expect(intervalText(rate, rate.before)).toBe('between 97.1 and 98.9 %, n = 812');
+    expect(intervalText(rate, rate.before)).toBe('between 97.1 and 98.9 %, n\u00a0=\u00a0812');
   });
   test('of a duration has durations with intervals', () => {
     const level = { value: 5, low: 4.9, high: 65, samples: 1200 };
     const slower = alert('a', { kind: 'duration_rose', before: level, after: { ...level, value: 90 } });
     expect(levelTexts(slower)).toEqual(['5.0 s', '1 min 30 s']);
-    expect(intervalText(slower, level)).toBe('between 4.9 s and 1 min 5 s, n = 1,200');
+    expect(intervalText(slower, level)).toBe('between 4.9 s and 1 min 5 s, n\u00a0=\u00a01,200');
   });
   test('of silence has pauses without intervals', () => {
     const pause = (value: number) => ({ value, low: value, high: value, samples: 0 });

@@ -157,7 +157,7 @@ function anomaliesAt(now) {
 const level = (value, low, high, samples) => ({ value, low, high, samples });
 
 /** Open, acknowledged and muted alerts, improvements, and ended ones. */
-function alertsAt(now) {
+function alertsAt(now, scenario) {
   const ago = (minutes) => iso(now - minutes * 60_000);
   const alert = (id, skill_name, kind, minutes, before, after, rest) => ({
     id,
@@ -183,7 +183,9 @@ function alertsAt(now) {
     ...rest,
   });
   const rates = [level(0.912, 0.894, 0.928, 1180), level(0.423, 0.255, 0.608, 26)];
+  const many = NAMES.slice(5).map((name, index) => alert(100 + index, name, 'completion_rate_fell', 5, ...rates, {}));
   return [
+    ...(scenario === 'many' ? many : []),
     alert(41, 'mypy', 'completion_rate_fell', 18, ...rates, {
       once_in_seconds: 9e9,
       failures_in_a_row: 7,
@@ -363,7 +365,7 @@ function mutesAt(now) {
 
 /**
  * `busy`, `empty`, `old` (an empty window), `unreadable` (the database), `token`, `no-api` (the WebSocket only),
- * `off` (the budget), `no-alerts` (an older server), `calm` (no alert).
+ * `off` (the budget), `no-alerts` (an older server), `calm` (no alert), `many` (alerts).
  */
 export async function serve({ scenario = 'busy', port = 0, interval = 1000 } = {}) {
   const startedAt = Date.now();
@@ -396,7 +398,7 @@ export async function serve({ scenario = 'busy', port = 0, interval = 1000 } = {
   const alerts = () =>
     state.empty || old || quiet
       ? []
-      : state.alerts(startedAt).map((alert) => ({
+      : state.alerts(startedAt, scenario).map((alert) => ({
           ...alert,
           ...state.changes.get(alert.id),
           muted: state.mutes.some((each) => each.skill_name === alert.skill_name),

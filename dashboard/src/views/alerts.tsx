@@ -27,6 +27,9 @@ import './alerts.css';
 const CHANCE_MEANING =
   'If nothing had changed, evidence as strong as this would occur this rarely by chance, in all skills together.';
 
+/** Cards of open alerts that are not folded. */
+const MAX_CARDS = 8;
+
 function Level({ which, alert, level, text }: { which: 'from' | 'to'; alert: Alert; level: AlertLevel; text: string }) {
   return (
     <span class={`level level-${which}`}>
@@ -137,7 +140,7 @@ export function AlertCard({ alert, link }: { alert: Alert; link: boolean }) {
 export function AlertCards({ alerts, link }: { alerts: readonly Alert[]; link: boolean }) {
   return (
     <ul class="alert-cards">
-      {[...alerts].sort(bySignificance).map((alert) => (
+      {alerts.map((alert) => (
         <AlertCard key={alertKey(alert)} alert={alert} link={link} />
       ))}
     </ul>
@@ -179,9 +182,21 @@ function Calm() {
   );
 }
 
+function MoreAlerts({ label, alerts }: { label: string; alerts: readonly Alert[] }) {
+  if (alerts.length === 0) return null;
+  return (
+    <details class="alerts-more">
+      <summary>
+        {label} ({alerts.length})
+      </summary>
+      <AlertCards alerts={alerts} link />
+    </details>
+  );
+}
+
 export function Alerts() {
   const alerts = useAlerts();
-  const active = alerts.filter(isActive);
+  const active = alerts.filter(isActive).sort(bySignificance);
   const quiet = alerts.filter((alert) => alert.ended_at === null && !isActive(alert));
   return (
     <section class="alerts" aria-labelledby="alerts-title" data-testid="alerts">
@@ -197,18 +212,14 @@ export function Alerts() {
         </h2>
       </div>
       {active.length > 0 ? (
-        <AlertCards alerts={active} link />
+        <AlertCards alerts={active.slice(0, MAX_CARDS)} link />
       ) : (
         <p class="calm">
           <Calm />
         </p>
       )}
-      {quiet.length > 0 && (
-        <details class="alerts-more">
-          <summary>Acknowledged or muted ({quiet.length})</summary>
-          <AlertCards alerts={quiet} link />
-        </details>
-      )}
+      <MoreAlerts label="More alerts" alerts={active.slice(MAX_CARDS)} />
+      <MoreAlerts label="Acknowledged or muted" alerts={quiet} />
       <MutedSkills />
     </section>
   );

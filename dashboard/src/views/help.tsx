@@ -61,8 +61,8 @@ export function Help() {
           is no longer shown as a problem; the alerts of a muted skill are listed, but do not interrupt.
         </p>
         <p>
-          A grey mark in the table is a deviation: the last hour of a skill differs from its baseline by at least the
-          threshold at the bottom of the page. With many skills, deviations often occur by chance.
+          A grey mark in the table is a deviation: the latest invocations of a skill differ from its baseline by at
+          least the threshold at the bottom of the page. With many skills, deviations often occur by chance.
         </p>
       </section>
       <section class="panel" aria-labelledby="help-unknown">
