@@ -20,7 +20,10 @@ constexpr std::int64_t kBucketSeconds = 4 * 3600;
 constexpr double kBucketsRemembered = 84.0;
 constexpr double kDriftErrors = 1.5;
 constexpr double kDriftRange = 1.5;
-constexpr double kEarlyBuckets = 5.0;  // a day
+constexpr double kDriftRangeOfBetter = 4.0;
+constexpr double kLargestDrift = 1.0;
+// The first day nothing is known about drift: an early one is assumed, and less of it on the second day.
+constexpr double kEarlySeconds = 86'400.0;
 const double kSettled = std::exp(1.0);
 // A change point whose likelihood is less than the maximum's by this factor is outside of its interval.
 constexpr double kPassageStep = 0.5;
@@ -43,13 +46,13 @@ constexpr AlertChannel kChannel<2>{.tilt = {0.8, 1.4, 2.4, 4.0, -0.8, -2.0},
                                    .weight = {0.15, 0.15, 0.12, 0.08, 0.06, 0.06},
                                    .threshold = 0.7,
                                    .learning = 25.0,
-                                   .early_drift = 0.5};
+                                   .early_drift = 0.7};
 template <>
 constexpr AlertChannel kChannel<kDurationBins>{.tilt = {0.4, 0.7, 1.2, 2.0, -0.6, -1.2},
                                                .weight = {0.06, 0.07, 0.06, 0.06, 0.06, 0.06},
                                                .threshold = 0.7,
                                                .learning = 80.0,
-                                               .early_drift = 0.5};
+                                               .early_drift = 0.7};
 // Half of the smallest tilt: a change below it is none.
 template <std::size_t Bins>
 constexpr double kLeastChange = std::min(kChannel<Bins>.tilt[0], -kChannel<Bins>.tilt[kWorseExperts]) / 2.0;
@@ -159,6 +162,7 @@ void SequentialTest<States, Bins>::compute_ratios() {
         }
     }
     const double null_tilt = kDriftRange * drift_;
+    const double null_tilt_of_better = kDriftRangeOfBetter * drift_;
     const double power = 1.0 / refreshed_effect_;
     for (std::size_t state = 0; state < States; ++state) {
         double mean = 0.0;
@@ -180,12 +184,13 @@ void SequentialTest<States, Bins>::compute_ratios() {
             }
         }
         const auto null_of_worse = tilted(null[state], scores_, null_tilt);
-        const auto null_of_better = tilted(null[state], scores_, -null_tilt);
+        const auto null_of_better = tilted(null[state], scores_, -null_tilt_of_better);
         for (std::size_t expert = 0; expert < kAlertExperts; ++expert) {
             const bool worse = expert < kWorseExperts;
             const double tilt = kChannel<Bins>.tilt[expert];
             const double shift = std::clamp(lag, -std::abs(tilt) / 2.0, std::abs(tilt) / 2.0);
-            const auto alternative = tilted(null[state], scores_, tilt + shift + (worse ? null_tilt : -null_tilt));
+            const auto alternative =
+                tilted(null[state], scores_, tilt + shift + (worse ? null_tilt : -null_tilt_of_better));
             for (std::size_t bin = 0; bin < Bins; ++bin) {
                 const double ratio = alternative[bin] / (worse ? null_of_worse : null_of_better)[bin];
                 ratios_[state][bin][expert] = power == 1.0 ? ratio : std::pow(ratio, power);
@@ -233,7 +238,8 @@ void SequentialTest<States, Bins>::refresh() {
         variance = drift_sums_.excess / drift_sums_.squares -
                    kDriftErrors * design_effect_ * std::sqrt(2.0 / drift_sums_.squares);
     }
-    const double early = kChannel<Bins>.early_drift * std::max(0.0, 1.0 - drift_sums_.count / kEarlyBuckets);
+    const double age = first_second_ == 0 ? 0.0 : static_cast<double>(bucket_.index * kBucketSeconds - first_second_);
+    const double early = kChannel<Bins>.early_drift * std::clamp(2.0 - age / kEarlySeconds, 0.0, 1.0);
     drift_ = std::max(early, std::sqrt(std::max(0.0, variance)));
     refreshed_effect_ = design_effect_;
     compute_ratios();
@@ -245,9 +251,17 @@ bool SequentialTest<States, Bins>::is_settled() const {
 }
 
 template <std::size_t States, std::size_t Bins>
-void SequentialTest<States, Bins>::close_bucket() {
+void SequentialTest<States, Bins>::enter_bucket(std::uint32_t second) {
+    const std::int64_t index = second / kBucketSeconds;
+    if (index == bucket_.index) {
+        return;
+    }
+    bucket_.index = index;
     if (bucket_.variance > 0.0) {
-        bucket_.pending_excess += bucket_.deviation * bucket_.deviation - bucket_.variance * design_effect_;
+        const double noise = bucket_.variance * design_effect_;
+        const double largest = kLargestDrift * bucket_.variance + 2.0 * std::sqrt(noise);
+        const double deviation = std::min(std::abs(bucket_.deviation), largest);
+        bucket_.pending_excess += deviation * deviation - noise;
         bucket_.pending_squares += bucket_.variance * bucket_.variance;
         bucket_.pending_count += 1.0;
     }
@@ -293,9 +307,9 @@ auto SequentialTest<States, Bins>::add(std::size_t state, std::size_t bin, TimeP
         refresh();
     }
     const std::uint32_t second = to_seconds(at);
-    if (const std::int64_t index = second / kBucketSeconds; index != bucket_.index) {
-        close_bucket();
-        bucket_.index = index;
+    enter_bucket(second);
+    if (first_second_ == 0) {
+        first_second_ = second;
     }
     ++fresh_[state][bin];
     ++since_refresh_;
@@ -425,6 +439,9 @@ void SequentialTest<States, Bins>::compute_recovery() {
 template <std::size_t States, std::size_t Bins>
 auto SequentialTest<States, Bins>::add_open(std::size_t state, std::size_t bin, TimePoint at) -> Event {
     Change& change = open_->change;
+    enter_bucket(to_seconds(at));
+    bucket_.deviation += scores_[bin] - mean_[state];
+    bucket_.variance += variance_[state];
     change.after[state][bin] += 1.0;
     open_->evidence = std::min(open_->evidence * ratios_[state][bin][open_->expert], kAccumulatedMost);
     change.peak = std::max(change.peak, open_->evidence);
@@ -458,6 +475,7 @@ template <std::size_t States, std::size_t Bins>
 void SequentialTest<States, Bins>::accept() {
     base_ = open_->change.after;
     open_.reset();
+    bucket_ = {.index = bucket_.index};  // the change is no drift
     restart();
 }
 
@@ -468,7 +486,6 @@ void SequentialTest<States, Bins>::restart() {
         expert.evidence = 0.0;
         expert.cusum = 1.0;
     }
-    bucket_ = {.index = bucket_.index};
     refresh();
 }
 

@@ -89,8 +89,8 @@ class SequentialTest {
 
     template <typename Archive>
     void archive(Archive& archive) {
-        archive(base_, lagged_, fresh_, since_refresh_, experts_, bucket_, drift_sums_, drift_, design_effect_,
-                refreshed_effect_, open_);
+        archive(base_, lagged_, fresh_, since_refresh_, first_second_, experts_, bucket_, drift_sums_, drift_,
+                design_effect_, refreshed_effect_, open_);
     }
     /// After a restored archive(): computes what is not stored.
     void restore();
@@ -158,7 +158,7 @@ class SequentialTest {
 
     void refresh();
     void compute_ratios();
-    void close_bucket();
+    void enter_bucket(std::uint32_t second);
     [[nodiscard]] bool is_settled() const;
     Event open(std::size_t expert, bool worse, TimePoint at, double evidence);
     Event add_open(std::size_t state, std::size_t bin, TimePoint at);
@@ -171,6 +171,7 @@ class SequentialTest {
     Counts lagged_{};  // baseline when the evidence was last near zero
     Fresh fresh_{};    // invocations since the last refresh
     std::uint32_t since_refresh_ = 0;
+    std::uint32_t first_second_ = 0;  // time of the first invocation
     std::array<Expert, kAlertExperts> experts_{};
     Bucket bucket_;
     DriftSums drift_sums_;
