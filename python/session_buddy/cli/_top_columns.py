@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
+from session_buddy._alert_text import duration
 from session_buddy.client import TopSkill
 
 Z_95 = 1.959963984540054
@@ -32,15 +33,6 @@ def ago(seconds: float) -> str:
         if seconds >= size:
             return f"{int(seconds // size)}{unit}"
     return f"{int(seconds)}s"
-
-
-def duration(seconds: float) -> str:
-    """A duration with three digits and a unit."""
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 100:
-        return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 36000 else f"{seconds / 3600:.0f} h"
 
 
 def seconds_since(at: datetime, now: datetime | None = None) -> float:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from session_buddy.cli._top_columns import SORTS, wilson
-from session_buddy.client import Anomaly, MetricsUpdate, SessionUpdate, State, StateChange, TopSkill, as_wire
+from session_buddy.client import Alert, Anomaly, MetricsUpdate, SessionUpdate, State, StateChange, TopSkill, as_wire
 
 BUCKET_SECONDS = 5.0  # of a sparkline made from updates
 BUCKETS = 24
@@ -92,24 +92,24 @@ class Model:
 
     def skills(self) -> list[TopSkill]:
         """The skills that match the search, sorted; ties by name."""
-        wanted = self.search.casefold()
-        found = [
-            skill
-            for skill in (self.update.top_skills if self.update else ())
-            if not wanted or wanted in skill.skill_name.casefold()
-        ]
+        found = [skill for skill in (self.update.top_skills if self.update else ()) if self._matches(skill.skill_name)]
         found.sort(key=lambda skill: skill.skill_name)
         found.sort(key=SORTS[self.column].key, reverse=self.descending)
         return found
 
+    def _matches(self, skill_name: str) -> bool:
+        return self.search.casefold() in skill_name.casefold()
+
     def anomalies(self) -> list[Anomaly]:
         """The anomalies of skills that match the search, the largest deviation first."""
-        wanted = self.search.casefold()
-        return [
-            anomaly
-            for anomaly in (self.update.anomalies if self.update else ())
-            if not wanted or wanted in anomaly.skill_name.casefold()
-        ]
+        found = self.update.anomalies if self.update else ()
+        return [anomaly for anomaly in found if self._matches(anomaly.skill_name)]
+
+    def alerts(self) -> list[Alert] | None:
+        """The alerts of skills that match the search, the newest first; None if the server does not report any."""
+        if self.update is None or self.update.alerts is None:
+            return None
+        return [alert for alert in self.update.alerts if self._matches(alert.skill_name)]
 
     def sparkline_counts(self, skill_name: str) -> Sequence[int]:
         """Counts for a sparkline: hourly ones if the server reports them, else those derived from updates."""
@@ -134,6 +134,7 @@ class Model:
             "timestamp": as_wire(self.update.timestamp) if self.update else None,
             "state": self.state.state.value,
             "skills": skills,
+            "alerts": as_wire(tuple(self.alerts() or ())),
             "anomalies": as_wire(tuple(self.anomalies())),
             "active_sessions": as_wire(self.sessions.active_sessions) if self.sessions else [],
         }

@@ -13,9 +13,10 @@ from rich.console import Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from session_buddy.cli._top_columns import METRICS, SKILL, SORTS, WIDE, ago, duration, seconds_since
+from session_buddy._alert_text import change, is_improvement, label, span
+from session_buddy.cli._top_columns import METRICS, SKILL, SORTS, WIDE, ago, seconds_since
 from session_buddy.cli._top_model import BUCKETS, Model
-from session_buddy.client import ActiveSession, Anomaly, State, TopSkill
+from session_buddy.client import ActiveSession, Alert, State, TopSkill
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Glyphs:
     arrows: str  # ascending, descending
     arrow: str
     cursor: str
+    mark: str  # after the name of a skill that deviates
     ascii: bool
 
     def printable(self, text: str) -> str:
@@ -38,10 +40,10 @@ class Glyphs:
         )
 
 
-UNICODE = Glyphs(" ▁▂▃▄▅▆▇█", "▲▼", "→", "█", ascii=False)
-ASCII = Glyphs(" .:-=+*#@", "^v", "->", "_", ascii=True)
+UNICODE = Glyphs(" ▁▂▃▄▅▆▇█", "▲▼", "→", "█", "•", ascii=False)
+ASCII = Glyphs(" .:-=+*#@", "^v", "->", "_", "*", ascii=True)
 _ESCAPED_CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp")
-MAX_ANOMALIES = 5  # lines shown; the rest is counted
+MAX_ALERTS = 5  # lines shown; the rest is counted
 NO_DATA = "nothing to evaluate: no invocation in the server's window"
 MAX_SESSIONS = 4
 MAX_SEARCH = 256  # characters
@@ -87,7 +89,8 @@ def _help() -> str:
 
 _NOTES = (
     " success rate is that of known outcomes in the server's window, with its 95 % Wilson interval",
-    " sd is how many standard deviations the last hour differs from the day before",
+    " alerts are changes that the sequential test confirmed; session-buddy alerts acknowledges and mutes them",
+    " • marks a skill that deviates from its baseline by at least the server's threshold",
 )
 HELP = _help()
 
@@ -112,25 +115,33 @@ def sparkline(counts: Sequence[int], blocks: str = UNICODE.blocks) -> str:
     return "".join(blocks[0 if count <= 0 else max(1, round(count / top * steps))] for count in counts)
 
 
-def kind(anomaly: Anomaly) -> str:
-    """The anomaly type as the dashboard names it."""
-    if anomaly.anomaly_type == "pattern_shift":
-        return "Faster than usual" if anomaly.observed_value < anomaly.baseline_value else "Slower than usual"
-    return {"performance_drop": "Success rate fell", "performance_spike": "Success rate rose"}.get(
-        anomaly.anomaly_type, "Unusual"
-    )
+def shown_alerts(model: Model) -> list[Alert]:
+    """The active alerts, then what improved within the last hour."""
+    alerts = model.alerts() or []
+    improved = [alert for alert in alerts if is_improvement(alert.kind) and not alert.muted]
+    return [*(alert for alert in alerts if alert.active), *improved]
 
 
-def values(anomaly: Anomaly, arrow: str) -> str:
-    """``92.0 % → 61.0 %``, or in seconds for durations."""
-    shown = (anomaly.baseline_value, anomaly.observed_value)
-    texts = [duration(value) if anomaly.anomaly_type == "pattern_shift" else f"{value:.1%}" for value in shown]
-    return f" {arrow} ".join(texts)
+def alerts_summary(model: Model) -> str:
+    """How many alerts are active, and how many open ones are not because of a user."""
+    alerts = model.alerts()
+    if alerts is None:
+        return "not reported by this server" if model.update else "none"
+    active = sum(alert.active for alert in alerts)
+    quiet = sum(alert.ended_at is None and not alert.active and not is_improvement(alert.kind) for alert in alerts)
+    if not active and _is_idle(model):
+        return NO_DATA
+    return (f"{active}" if active else "none") + (f", and {quiet} acknowledged or muted" if quiet else "")
 
 
-def since(anomaly: Anomaly) -> str:
-    """Age of the anomaly, if the server reports it."""
-    return ago(seconds_since(anomaly.details.since)) if anomaly.details else ""
+def describe(alert: Alert, arrow: str) -> str:
+    """``Success rate fell  98.0% → 71.0%  since 30m  by chance once in 40 weeks``."""
+    parts = [label(alert.kind), change(alert, arrow), f"since {ago(seconds_since(alert.since))}"]
+    if alert.failures_in_a_row > 1:
+        parts.append(f"{alert.failures_in_a_row:,} failures in a row")
+    if alert.once_in_seconds > 0:
+        parts.append(f"by chance once in {span(alert.once_in_seconds)}")
+    return "  ".join(parts)
 
 
 def connection(model: Model) -> str:
@@ -205,7 +216,7 @@ class Screen:
         if self.helping:
             return Group(head, Text(""), Text(HELP, no_wrap=True, overflow="crop"))
         skills = self.model.skills()
-        below = [*self._anomalies(width), *self._sessions(width)]
+        below = [*self._alerts(width), *self._sessions(width)]
         below = below[: max(0, height - 8)]  # on a small terminal skills have priority
         for line in below:  # a wrapped line would push the last one off the screen
             line.no_wrap = True
@@ -263,27 +274,27 @@ class Screen:
             add(metric.heading, "right", "dim" if metric.dim else "")
         if width >= WIDE:
             add("last 24 h" if model.hours is not None else "last 2 min", "left")
+        deviating = {anomaly.skill_name for anomaly in model.anomalies()}
+        alerting = {alert.skill_name for alert in model.alerts() or () if alert.active}
         for skill in skills:
             cells = [Text(metric.text(skill), metric.style(skill)) for metric in metrics]
             sparklines = [self._sparkline(skill)] if width >= WIDE else []
-            table.add_row(Text(self._shown(skill.skill_name), "bold"), *cells, *sparklines)
+            name = Text(self._shown(skill.skill_name), "bold red" if skill.skill_name in alerting else "bold")
+            if skill.skill_name in deviating:
+                name.append(f" {self._glyphs.mark}", "dim")
+            table.add_row(name, *cells, *sparklines)
         return table
 
-    def _anomalies(self, width: int) -> list[Text]:
-        """One line per anomaly, and how many more there are."""
-        anomalies = self.model.anomalies()
-        lines = [Text("")]
-        none = NO_DATA if _is_idle(self.model) else "none"
-        lines.append(Text(f"anomalies: {len(anomalies) or none}", "bold red" if anomalies else "dim"))
-        for anomaly in anomalies[:MAX_ANOMALIES]:
-            details = f"  {kind(anomaly)}  {values(anomaly, self._glyphs.arrow)}  {anomaly.deviation_score:.1f} sd"
-            if anomaly.details:
-                details += f"  since {since(anomaly)}"
-            line = Text("  ").append(
-                truncate(self._shown(anomaly.skill_name), max(10, width - len(details) - 4)), "bold"
-            )
-            lines.append(line.append(details, "red"))
-        return [*lines, *_more(len(anomalies) - MAX_ANOMALIES)]
+    def _alerts(self, width: int) -> list[Text]:
+        """One line per alert, and how many more there are."""
+        alerts = shown_alerts(self.model)
+        is_problem = any(alert.active for alert in alerts)
+        lines = [Text(""), Text(f"alerts: {alerts_summary(self.model)}", "bold red" if is_problem else "dim")]
+        for alert in alerts[:MAX_ALERTS]:
+            details = f"  {describe(alert, self._glyphs.arrow)}"
+            line = Text("  ").append(truncate(self._shown(alert.skill_name), max(10, width - len(details) - 4)), "bold")
+            lines.append(line.append(details, "red" if alert.active else "green"))
+        return [*lines, *_more(len(alerts) - MAX_ALERTS)]
 
     def _sessions(self, width: int) -> list[Text]:
         sessions = self.model.sessions.active_sessions if self.model.sessions else ()
@@ -311,7 +322,7 @@ def _skill_count(count: int) -> str:
 
 
 def _is_idle(model: Model) -> bool:
-    """No invocation in the window, so nothing can be said about anomalies."""
+    """No invocation in the window, so nothing can be said about changes."""
     return model.update is not None and not model.update.top_skills
 
 
@@ -333,12 +344,11 @@ def plain(model: Model, glyphs: Glyphs) -> str:
         lines.append("  ".join([name + " " * (width - cell_len(name)), *cells]))
     if _is_idle(model):
         lines.append(NO_DATA)
-    for anomaly in model.anomalies():
-        begun = f", since {since(anomaly)}" if anomaly.details else ""
-        lines.append(
-            f"anomaly: {glyphs.printable(anomaly.skill_name)}: {kind(anomaly)} {values(anomaly, glyphs.arrow)}, "
-            f"{anomaly.deviation_score:.1f} sd{begun}"
-        )
+    for alert in shown_alerts(model):
+        word = "alert" if alert.active else "improvement"
+        lines.append(f"{word}: {glyphs.printable(alert.skill_name)}: {describe(alert, glyphs.arrow)}")
+    if deviating := sorted({anomaly.skill_name for anomaly in model.anomalies()}):
+        lines.append(f"deviating from the baseline: {', '.join(map(glyphs.printable, deviating))}")
     for session in model.sessions.active_sessions if model.sessions else ():
         lines.append(
             f"session: {glyphs.printable(session.session_id)} {_completed(session)}, "

@@ -1,4 +1,4 @@
-"""``session-buddy notify``: notifies a webhook or a command when an anomaly starts or ends."""
+"""``session-buddy notify``: notifies a webhook or a command when an alert starts or ends."""
 
 from __future__ import annotations
 
@@ -32,8 +32,9 @@ ONCE_SECONDS = 20.0  # timeout for the update with --once
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command line."""
     parser.description = (
-        "Sends one event for the start and one for the end of each anomaly, also across restarts. "
-        "Runs until a signal ends it. Failed deliveries are retried, also after a restart."
+        "Sends one event for the start and one for the end of each alert, and one for each improvement, also across "
+        "restarts, but none for muted skills and acknowledged alerts. Runs until a signal ends it. Failed deliveries "
+        "are retried, also after a restart."
     )
     parser.epilog = (
         "Exit status: 0 ended by Ctrl-C or SIGTERM, or all events delivered with --once; 1 the server rejects "
@@ -66,19 +67,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_skill(parser)
     parser.add_argument(
+        "--deviations",
+        action="store_true",
+        help="send the starts and ends of all anomalies (deviations) instead of alerts",
+    )
+    parser.add_argument(
         "--min-deviation",
         type=_number(0, math.inf),
-        default=0.0,
         metavar="SD",
-        help="minimum deviation, in standard deviations (default: all anomalies that the server reports)",
+        help="minimum deviation, in standard deviations; implies --deviations",
     )
     parser.add_argument(
         "--settle",
         type=_number(0, 86400),
         default=10.0,
         metavar="SECONDS",
-        help="how long an anomaly must stay resolved, in two updates or more, before its end is sent (default: "
-        "%(default)g)",
+        help="how long an anomaly, or an alert that the server no longer lists, must be missing, in two updates or "
+        "more, before its end is sent (default: %(default)g)",
     )
     parser.add_argument(
         "--timeout",
@@ -98,7 +103,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--state",
         type=Path,
         metavar="FILE",
-        help="file with the open anomalies and pending events (default: session-buddy/notify.json in the user's XDG "
+        help="file with the open alerts and pending events (default: session-buddy/notify.json in the user's XDG "
         "state directory)",
     )
     parser.add_argument("--once", action="store_true", help="send what changed since the last run and exit")
@@ -131,6 +136,7 @@ class _Notifier:
 
     def __init__(self, args: argparse.Namespace) -> None:
         from session_buddy.client import connect
+        from session_buddy.notify.alerts import AlertTracker
         from session_buddy.notify.body import Body
         from session_buddy.notify.episodes import Tracker
         from session_buddy.notify.outbox import Outbox
@@ -144,7 +150,11 @@ class _Notifier:
             save=self._save,
             log=_log,
         )
-        self._tracker = Tracker(settle=args.settle, min_deviation=args.min_deviation, skills=args.skill)
+        self._deviations = args.deviations or args.min_deviation is not None
+        # The one that is not selected sends only the ends of what was open in an earlier run.
+        least = (args.min_deviation or 0.0) if self._deviations else math.inf
+        self._tracker = Tracker(settle=args.settle, min_deviation=least, skills=args.skill)
+        self._alerts = AlertTracker(settle=args.settle, starts=not self._deviations, skills=args.skill)
         self._file = StateFile(args.state or default_path())
         self._connections = 0
         self._connected = False
@@ -161,6 +171,7 @@ class _Notifier:
         with contextlib.nullcontext() if self._args.dry_run else self._file.locked():
             state = self._file.read()
             self._tracker.restore(state.episodes)
+            self._alerts.restore(state.alerts)
             if not self._args.dry_run:
                 self._outbox.restore(state.deliveries)
             stop = asyncio.Event()
@@ -182,20 +193,32 @@ class _Notifier:
             update = await asyncio.wait_for(first(), ONCE_SECONDS)
         except asyncio.TimeoutError:
             raise ConnectionError(f"no update from the server within {ONCE_SECONDS:g} seconds") from None
-        self._outbox.add(self._tracker.process(update))
+        self._outbox.add(self._process(update))
         self._save()
         await self._outbox.flush()
 
-    async def _follow(self) -> None:
+    def _process(self, update: MetricsUpdate) -> list[Event]:
+        if update.alerts is None and not self._deviations:
+            raise ValueError("this server does not report alerts: upgrade it, or use --deviations")
+        return [*self._tracker.process(update), *self._alerts.process(update)]
+
+    def _open(self) -> set[object]:
+        return {*self._tracker.episodes, *self._alerts.sent}
+
+    def _connection_lost(self) -> None:
         self._tracker.connection_lost()
+        self._alerts.connection_lost()
+
+    async def _follow(self) -> None:
+        self._connection_lost()
         await run_until_first_ends(self._outbox.run(), self._follow_updates())
 
     async def _follow_updates(self) -> None:
         async with self._client as client:
             async for update in client.subscribe(*self._args.skill, details=True):
-                known = set(self._tracker.episodes)
-                events = self._tracker.process(update)
-                if events or known != set(self._tracker.episodes):
+                known = self._open()
+                events = self._process(update)
+                if events or known != self._open():
                     self._outbox.add(events)
                     self._save()
                     await self._outbox.wake()
@@ -211,14 +234,14 @@ class _Notifier:
             self._connections += 1
             if self._connections > 1:
                 # Only now: all updates from before the loss are processed.
-                self._tracker.connection_lost()
+                self._connection_lost()
                 _log("reconnected")
 
     def _save(self) -> None:
         if self._args.dry_run:
             return
         try:
-            self._file.write(self._tracker.episodes.values(), self._outbox.deliveries)
+            self._file.write(self._tracker.episodes.values(), self._outbox.deliveries, self._alerts.sent.values())
         except OSError as error:  # at-least-once: events sent now may be sent again after a restart
             _log(f"cannot save the state: {error}")
 

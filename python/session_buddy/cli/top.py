@@ -1,4 +1,4 @@
-"""``session-buddy top``: live terminal view of the skills, anomalies and sessions of a server."""
+"""``session-buddy top``: live terminal view of the skills, alerts and sessions of a server."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MAX_SEARCHES = 10  # requests per refresh of the last 24 hours
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command line."""
     parser.description = (
-        "Live terminal view of the most active skills, the anomalies and the active sessions of a server; "
+        "Live terminal view of the most active skills, the alerts and the active sessions of a server; "
         "h shows the keys. If stdout is not a terminal, or TERM is dumb, each update is printed as text; NO_COLOR "
         "disables colours."
     )

@@ -12,7 +12,15 @@ __all__ = ["Body"]
 
 MAX_TEMPLATE_BYTES = 65536
 SAMPLE = Event(
-    "0" * 32, "started", "WARNING", 'a "skill"\\', "performance_drop", 0.9, 0.5, 2.5, *["2026-02-10T12:00:00Z"] * 2
+    id="0" * 32,
+    event="started",
+    severity="WARNING",
+    skill='a "skill"\\',
+    type="completion_rate_fell",
+    baseline=0.9,
+    observed=0.5,
+    since="2026-02-10T12:00:00Z",
+    timestamp="2026-02-10T12:00:00Z",
 )
 
 
@@ -20,8 +28,8 @@ class Body:
     """Renders the body of an event; without a template, the event as a JSON object.
 
     Templates use the syntax of ``string.Template``: ``$skill`` or ``${skill}``, ``$$`` for a dollar sign. The names are
-    the fields of the event, and ``text``, a human-readable sentence. In a JSON template, values are escaped as JSON
-    strings: ``{"text": "$skill: $type"}``.
+    the fields of the event, except ``alert``, and ``text``, a sentence; ``deviation`` is 0 for alerts. In a JSON
+    template, values are escaped as JSON strings: ``{"text": "$skill: $type"}``.
     """
 
     def __init__(self, template: str | None = None) -> None:
@@ -73,19 +81,19 @@ class Body:
 
 
 def _values(event: Event) -> dict[str, str]:
-    values = {
-        name: f"{value:.4g}" if isinstance(value, float) else str(value) for name, value in event.as_dict().items()
-    }
-    return {**values, "text": sentence(event)}
+    values = {**event.as_dict(), "text": event.text or sentence(event)}
+    values.pop("alert", None)
+    values.setdefault("deviation", 0.0)  # so that templates of deviations work for alerts, too
+    return {name: f"{value:.4g}" if isinstance(value, float) else str(value) for name, value in values.items()}
 
 
 def sentence(event: Event) -> str:
-    """A human-readable sentence: ``mypy: performance_drop started: 90.0% → 55.0%, deviation 2.7``."""
+    """A deviation in words: ``mypy: performance_drop started: 90.0% → 55.0%, deviation 2.7``."""
 
     def shown(value: float) -> str:
         return f"{value:.3g} s" if event.type == "pattern_shift" else f"{value:.1%}"
 
     return (
         f"{event.skill}: {event.type} {event.event}: {shown(event.baseline)} → {shown(event.observed)}, "
-        f"deviation {event.deviation:.1f}"
+        f"deviation {event.deviation or 0.0:.1f}"
     )

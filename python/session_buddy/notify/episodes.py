@@ -1,4 +1,4 @@
-"""Derives the start and end of anomalies from metrics updates, across lost connections."""
+"""Events, and the start and end of anomalies (deviations) from metrics updates, across lost connections."""
 
 from __future__ import annotations
 
@@ -14,23 +14,26 @@ __all__ = ["Episode", "Event", "Tracker"]
 
 STARTED = "started"
 RESOLVED = "resolved"
-SEVERITIES = {STARTED: "WARNING", RESOLVED: "INFO"}
+IMPROVED = "improved"
+SEVERITIES = {STARTED: "WARNING", RESOLVED: "INFO", IMPROVED: "INFO"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Event:
     """A notification. Times are UTC, ``YYYY-MM-DDTHH:MM:SSZ``."""
 
     id: str  # the same for each delivery attempt: an idempotency key
-    event: str  # started or resolved
+    event: str  # started, resolved or improved
     severity: str  # WARNING or INFO
     skill: str
-    type: str
-    baseline: float  # a rate from 0 to 1, or seconds where type is pattern_shift
+    type: str  # of the anomaly, or the kind of the alert
+    baseline: float  # a rate from 0 to 1, or seconds where it is about durations
     observed: float
-    deviation: float  # standard deviations; for a resolved anomaly the last known value
-    since: str  # when the anomaly began
-    timestamp: str  # of the first update with (started) or without (resolved) the anomaly
+    deviation: float | None = None  # of an anomaly: standard deviations; if resolved, the last known value
+    since: str  # when the anomaly began, or the most likely time of the change
+    timestamp: str  # of the first update with (started) or without (resolved) it, or when the alert ended
+    text: str | None = None  # of an alert: a sentence that explains it
+    alert: dict[str, Any] | None = None  # of an alert: as in the API
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Event:
@@ -38,8 +41,8 @@ class Event:
         return cls(**_fields(cls, data))
 
     def as_dict(self) -> dict[str, Any]:
-        """As a dict for JSON."""
-        return asdict(self)
+        """As a dict for JSON, without what it does not have."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -107,15 +110,15 @@ class Tracker:
 
     def _process_missing(self, key: tuple[str, str], episode: Episode, at: datetime, events: list[Event]) -> None:
         # If the server's clock was set back, the time restarts.
-        if episode.away_since is None or at < _time(episode.away_since):
-            self.episodes[key] = replace(episode, away_since=_text(at))
-        elif at - _time(episode.away_since) >= self._settle:
+        if episode.away_since is None or at < parsed_time(episode.away_since):
+            self.episodes[key] = replace(episode, away_since=time_text(at))
+        elif at - parsed_time(episode.away_since) >= self._settle:
             del self.episodes[key]
             events.append(_event(RESOLVED, episode, episode.away_since))
 
     def _process_present(self, key: tuple[str, str], anomaly: Anomaly, at: datetime, events: list[Event]) -> None:
         episode = self.episodes.get(key)
-        since = _text(anomaly.details.since if anomaly.details else at)
+        since = time_text(anomaly.details.since if anomaly.details else at)
         if episode is None and anomaly.deviation_score < self._min_deviation:
             return
         seen = Episode(
@@ -127,16 +130,19 @@ class Tracker:
             since=since if episode is None or self._gap else episode.since,
         )
         if episode is not None and self._gap and anomaly.details and since > episode.since:
-            events.append(_event(RESOLVED, episode, _text(at)))
+            events.append(_event(RESOLVED, episode, time_text(at)))
             episode = None
+            if anomaly.deviation_score < self._min_deviation:
+                del self.episodes[key]
+                return
         self.episodes[key] = seen
         if episode is None:
-            events.append(_event(STARTED, seen, _text(at)))
+            events.append(_event(STARTED, seen, time_text(at)))
 
 
 def _event(kind: str, episode: Episode, at: str) -> Event:
     return Event(
-        id=uuid.uuid4().hex,
+        id=new_id(),
         event=kind,
         severity=SEVERITIES[kind],
         skill=episode.skill,
@@ -149,23 +155,33 @@ def _event(kind: str, episode: Episode, at: str) -> Event:
     )
 
 
-def _text(at: datetime) -> str:
+def new_id() -> str:
+    """The id of a new event."""
+    return uuid.uuid4().hex
+
+
+def time_text(at: datetime) -> str:
+    """A time of an event or a state."""
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _time(text: str) -> datetime:
+def parsed_time(text: str) -> datetime:
+    """The inverse of ``time_text``. Raises TypeError or ValueError."""
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
 
 
 def _fields(kind: type[Any], data: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a dataclass from JSON, checked against their declared types."""
-    types: dict[str, tuple[type, ...]] = {"float": (int, float), "str": (str,), "str | None": (str, type(None))}
-    values = {}
+    types: dict[str, tuple[type, ...]] = {"float": (int, float), "str": (str,), "dict[str, Any]": (dict,)}
+    values: dict[str, Any] = {}
     for name, declared in kind.__annotations__.items():
-        if not isinstance(data[name], types[declared]) or isinstance(data[name], bool):
+        required = declared.removesuffix(" | None")
+        value = data[name] if required == declared else data.get(name)
+        accepted = types[required] if required == declared else (*types[required], type(None))
+        if not isinstance(value, accepted) or isinstance(value, bool):
             raise TypeError(f"{name} must be {declared}")
-        values[name] = data[name]
+        values[name] = value
     for name in ("since", "timestamp", "away_since"):
         if values.get(name) is not None:
-            _time(values[name])
+            parsed_time(values[name])
     return values

@@ -138,6 +138,8 @@ class Command:
         """See Receiver. Exit status 0 is success; stdout goes to stderr."""
         environment = {name: value for name, value in os.environ.items() if name not in SECRET_VARIABLES}
         for name, value in event.as_dict().items():
+            if name == "alert":  # on stdin only
+                continue
             variable = "SESSION_BUDDY_EVENT_ID" if name == "id" else f"SESSION_BUDDY_{name.upper()}"
             environment[variable] = str(value)
         try:

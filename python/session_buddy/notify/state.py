@@ -1,4 +1,4 @@
-"""Persistent state of a notifier: open anomalies and pending deliveries."""
+"""Persistent state of a notifier: open alerts and anomalies, and pending deliveries."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from session_buddy.notify.alerts import SentAlert
 from session_buddy.notify.episodes import Episode, Event
 
 __all__ = ["Delivery", "State", "StateFile", "default_path"]
@@ -33,6 +34,7 @@ class State:
 
     episodes: tuple[Episode, ...] = ()
     deliveries: tuple[Delivery, ...] = ()  # oldest first
+    alerts: tuple[SentAlert, ...] = ()  # files of earlier versions have none
 
 
 class StateFile:
@@ -69,18 +71,22 @@ class StateFile:
             return State(
                 tuple(Episode.from_dict(episode) for episode in kept["episodes"]),
                 tuple(Delivery(str(one["receiver"]), Event.from_dict(one["event"])) for one in kept["deliveries"]),
+                tuple(SentAlert.from_dict(alert) for alert in kept.get("alerts", [])),
             )
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ValueError(
-                f"{self._path} is not a notifier state file ({error}): move it away; open anomalies are then sent again"
+                f"{self._path} is not a notifier state file ({error}): move it away; open alerts are then sent again"
             ) from error
 
-    def write(self, episodes: Iterable[Episode], deliveries: Iterable[Delivery]) -> None:
+    def write(
+        self, episodes: Iterable[Episode], deliveries: Iterable[Delivery], alerts: Iterable[SentAlert] = ()
+    ) -> None:
         """Write and fsync. Raises OSError, which leaves the old state in the file."""
         kept = {
             "version": VERSION,
             "episodes": [episode.as_dict() for episode in episodes],
             "deliveries": [{"receiver": one.receiver, "event": one.event.as_dict()} for one in deliveries],
+            "alerts": [alert.as_dict() for alert in alerts],
         }
         descriptor, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import json
 import os
 import re
@@ -19,23 +20,26 @@ from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
+from rich.console import Console
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
 
+from session_buddy._alert_text import LABELS, duration
 from session_buddy.cli._connection import MAX_LOOKUPS, DetachedThreads
 from session_buddy.cli._terminal import Keys
-from session_buddy.cli._top_columns import METRICS, SORTS, ago, duration, wilson
-from session_buddy.cli._top_model import BUCKET_SECONDS, BUCKETS, Activity
-from session_buddy.cli._top_view import ASCII, UNICODE, kind, sparkline, truncate
-from session_buddy.client import Anomaly, TopSkill, as_wire
+from session_buddy.cli._top_columns import METRICS, SORTS, ago, wilson
+from session_buddy.cli._top_model import BUCKET_SECONDS, BUCKETS, Activity, Model
+from session_buddy.cli._top_view import ASCII, UNICODE, Screen, plain, sparkline, truncate
+from session_buddy.client import Alert, AlertLevel, Anomaly, MetricsUpdate, TopSkill, as_wire
+from support.alerts import START, alert
 from support.certificates import Certificates
 from support.histories import fill, invocations
 from support.paths import ROOT
 from support.processes import DEADLINE, Program, Server, wait_until
 from support.reverse_proxy import free_port
 from support.schemas import validated
-from support.streams import Invocation, behave, hours, make_database, replace_rows, steady
+from support.streams import Invocation, hours, make_database, replace_rows, steady
 from support.terminal import Terminal
 from support.tokens import READER, write_secret
 
@@ -89,7 +93,7 @@ def served(db_path: Path) -> Iterator[Server]:
 # ---- On a terminal
 
 
-def test_skills_anomalies_sessions_and_the_connection_are_shown(db_path: Path) -> None:
+def test_skills_deviations_sessions_and_the_connection_are_shown(db_path: Path) -> None:
     make_database(db_path)
     now = datetime.now(timezone.utc)
     runs = [
@@ -99,12 +103,10 @@ def test_skills_anomalies_sessions_and_the_connection_are_shown(db_path: Path) -
     ]
     replace_rows(db_path, runs)
     with Server(db_path) as server, Terminal(top("--url", server.url), columns=140) as terminal:
-        picture = terminal.wait_for("anomalies: 1")
+        picture = terminal.wait_for("mypy •")
         assert re.match(rf"session-buddy {server.url}  connected, data \d s old$", picture[0])
-        assert re.match(r"mypy +100 +84\.0% +75\.6% - 89\.9% +0 +1\.00 s +(\d[.\d]+ m?s +){2}\d+s", picture[2])
+        assert re.match(r"mypy • +100 +84\.0% +75\.6% - 89\.9% +0 +1\.00 s +(\d[.\d]+ m?s +){2}\d+s", picture[2])
         assert re.match(r"steady +4 +100\.0% +51\.0% - 100\.0% +0 +2\.50 s +(2\.\d\d s +){2}\d+s", picture[3])
-        (line,) = [line for line in picture if "Success rate fell" in line]
-        assert re.match(r"  mypy  Success rate fell  100\.0% → 20\.0%  [\d.]+ sd  since 30m$", line)
         (line,) = [line for line in picture if "session-1" in line]
         assert re.match(r"  session-1  88/104 completed  2 skills  20h long  \d+s ago$", line)
         terminal.press("q")
@@ -204,21 +206,6 @@ def test_it_fits_a_terminal_of_any_size_also_while_it_changes(served: Server, co
         terminal.wait_for(lambda picture: len(shown_skills(picture)) > 20 and "q quit" in picture[-1])
         terminal.press("q")
         assert terminal.end() == 0
-
-
-@pytest.mark.parametrize("columns", [20, 40, 50])
-def test_names_and_the_last_line_stay_on_a_narrow_terminal_with_anomalies(db_path: Path, columns: int) -> None:
-    names = ["type-checks", "unit-tests", "style-rules"]
-    make_database(db_path)
-    behave(db_path, failing=names)
-    with Server(db_path) as server, Terminal(top("--url", server.url), columns=columns, lines=24) as terminal:
-        picture = terminal.wait_for("anomalies: 3")
-        picture = terminal.wait_for(lambda picture: any("active sessions: 1" in line for line in picture))
-        assert sorted(line.split()[0] for line in picture[2:5]) == sorted(names)
-        assert picture[-1].startswith("1-3 of 3")
-        below = picture[picture.index("anomalies: 3") :]
-        assert [line[:2] for line in below] == ["an", "  ", "  ", "  ", "ac", "  ", "1-"]
-        assert all(any(line.startswith(f"  {name[:8]}") for line in below) for name in names)
 
 
 HOSTILE = [
@@ -356,14 +343,81 @@ def test_once_fails_where_a_skill_was_never_recorded(served: Server) -> None:
         assert done.stderr.count("\n") == 1
 
 
-def test_columns_and_anomalies_have_the_labels_of_the_dashboard() -> None:
+def test_columns_and_alerts_have_the_labels_of_the_dashboard() -> None:
     page = (ROOT / "dashboard" / "src" / "views" / "metrics.tsx").read_text()
     labels = re.findall(r"\blabel: '([^']+)'", page)
     # The dashboard shows the number of unknown outcomes in the cell of the success rate.
     assert sorted(label.lower() for label in labels) == sorted({column.name.lower() for column in SORTS} - {"unknown"})
-    words = re.findall(r"^  \w+: '([^']+)',$", (ROOT / "dashboard" / "src" / "anomaly.ts").read_text(), re.MULTILINE)
-    kinds = [("performance_drop", 0.1), ("performance_spike", 0.9), ("pattern_shift", 0.9), ("pattern_shift", 0.1)]
-    assert [*(kind(Anomaly("a", each, 0.5, observed, 3.0)) for each, observed in kinds), "Unusual"] == words
+    alerts = (ROOT / "dashboard" / "src" / "alerts.ts").read_text()
+    assert dict(re.findall(r"^  (\w+): \{ icon: '\w+', label: '([^']+)'", alerts, re.MULTILINE)) == LABELS
+
+
+def model(*alerts: Alert, deviating: tuple[str, ...] = ()) -> Model:
+    """A state with these alerts, in which the skills of the alerts and those that deviate are used."""
+    names = dict.fromkeys([*(alert.skill_name for alert in alerts), *deviating])
+    skills = tuple(TopSkill(name, 10, 5, 1.0, START) for name in names)
+    anomalies = tuple(Anomaly(name, "performance_drop", 0.9, 0.5, 3.0) for name in deviating)
+    shown = Model("ws://localhost:8765")
+    shown.apply(MetricsUpdate(START, skills, anomalies, alerts))
+    return shown
+
+
+def rendered(shown: Model, columns: int, lines: int) -> list[str]:
+    console = Console(width=columns, height=lines, file=io.StringIO(), color_system=None)
+    console.print(Screen(shown, UNICODE).render(columns, lines))
+    assert isinstance(console.file, io.StringIO)
+    return [line.rstrip() for line in console.file.getvalue().splitlines()]
+
+
+def test_active_alerts_are_shown_and_others_are_counted() -> None:
+    picture = rendered(
+        model(
+            alert("mypy"),
+            alert("slow", "duration_rose", before=AlertLevel(1, 1, 1, 90), after=AlertLevel(4, 4, 4, 9)),
+            alert("quiet", muted=True),
+            alert("known", acknowledged_at=START),
+            alert("over", ended_at=START, end="recovered"),
+            alert("better", "completion_rate_rose", ended_at=START, end="accepted", failures_in_a_row=0),
+            deviating=("mypy", "other"),
+        ),
+        120,
+        30,
+    )
+    start = picture.index("alerts: 2, and 2 acknowledged or muted")
+    mypy, slow, better = picture[start + 1 : start + 4]
+    assert re.match(
+        r"  mypy  Success rate fell  98\.0% → 71\.0%  since \d+d  7 failures in a row  by chance once in 40 weeks$",
+        mypy,
+    )
+    assert slow.startswith("  slow  Slower  1.00 s → 4.00 s  since ")
+    assert better.startswith("  better  Success rate rose  ")
+    assert picture[start + 4].startswith("active sessions")
+    assert [line.split()[0] for line in picture[2:start] if " • " in line] == ["mypy", "other"]
+
+
+def test_alerts_of_an_older_server_are_not_reported_as_none() -> None:
+    shown = model()
+    shown.apply(MetricsUpdate(START, (TopSkill("mypy", 1, 1, 1.0, START),), (), None))
+    assert "alerts: not reported by this server" in rendered(shown, 80, 24)
+
+
+def test_plain_lines_have_alerts_improvements_and_deviations() -> None:
+    better = alert("better", "completion_rate_rose", ended_at=START, end="accepted")
+    lines = plain(model(alert("mypy"), better, deviating=("other", "mypy")), ASCII).splitlines()
+    assert any(line.startswith("alert: mypy: Success rate fell  98.0% -> 71.0%  since ") for line in lines)
+    assert any(line.startswith("improvement: better: Success rate rose  98.0% -> 71.0%") for line in lines)
+    assert "deviating from the baseline: mypy, other" in lines
+
+
+@pytest.mark.parametrize("columns", [20, 40, 50])
+def test_names_and_the_last_line_stay_on_a_narrow_terminal_with_alerts(columns: int) -> None:
+    names = ["style-rules", "type-checks", "unit-tests"]
+    picture = rendered(model(*map(alert, names)), columns, 24)
+    assert sorted(line.split()[0] for line in picture[2:5]) == names
+    assert picture[-1].startswith("1-3 of 3")
+    below = picture[picture.index("alerts: 3") :]
+    assert [line[:2] for line in below] == ["al", "  ", "  ", "  ", "ac", "1-"]
+    assert all(any(line.startswith(f"  {name[:8]}") for line in below) for name in names)
 
 
 def test_each_key_sorts_by_one_column_and_none_has_another_meaning() -> None:

@@ -63,7 +63,7 @@ def test_an_anomaly_open_at_start_is_sent_once(served: Server, state: Path) -> N
         with notifier(served.url, state, "--webhook", receiver.url) as notify:
             receiver.wait_for(("started", "mypy"))
             assert notify.stop(signal.SIGINT) == 0
-        again = ("--url", served.url, "--state", str(state), "--webhook", receiver.url, "--once")
+        again = ("--url", served.url, "--state", str(state), "--webhook", receiver.url, "--once", "--deviations")
         assert run_notify(*again).returncode == 0
         assert receiver.events() == [("started", "mypy")]
 

@@ -26,7 +26,8 @@ BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHON
 
 def test_once_sends_what_changed_since_the_last_run(served: Server, state: Path) -> None:
     with WebhookReceiver() as receiver:
-        once = ("--url", served.url, "--state", str(state), "--settle", "1", "--webhook", receiver.url, "--once")
+        once = ("--url", served.url, "--state", str(state), "--settle", "1", "--webhook", receiver.url)
+        once = (*once, "--once", "--deviations")
         for _ in range(2):
             assert run_notify(*once).returncode == 0
             assert receiver.events() == [("started", "mypy")]
@@ -37,7 +38,8 @@ def test_once_sends_what_changed_since_the_last_run(served: Server, state: Path)
 
 def test_once_keeps_undelivered_events_for_the_next_run(served: Server, state: Path) -> None:
     port = free_port()
-    once = ("--url", served.url, "--state", str(state), "--webhook", f"http://127.0.0.1:{port}/", "--once")
+    once = ("--url", served.url, "--state", str(state), "--webhook", f"http://127.0.0.1:{port}/")
+    once = (*once, "--once", "--deviations")
     done = run_notify(*once)
     assert done.returncode == 1
     assert "will retry in the next run" in done.stderr
@@ -51,7 +53,7 @@ def test_once_keeps_undelivered_events_for_the_next_run(served: Server, state: P
 
 def test_a_dry_run_prints_and_keeps_nothing(served: Server, state: Path) -> None:
     for _ in range(2):
-        done = run_notify("--url", served.url, "--state", str(state), "--dry-run", "--once")
+        done = run_notify("--url", served.url, "--state", str(state), "--dry-run", "--once", "--deviations")
         assert (done.returncode, done.stderr) == (0, "")
         (line,) = done.stdout.splitlines()
         assert json.loads(line)["event"] == "started"
@@ -71,7 +73,9 @@ def test_a_dry_run_escapes_terminal_control_sequences(db_path: Path, state: Path
     behave(db_path, failing=["a\u202eb"])
     with Server(db_path, interval="50ms") as server:
         for options in ([], ["--template", str(template)]):
-            done = run_notify("--url", server.url, "--state", str(state), "--dry-run", "--once", *options)
+            done = run_notify(
+                "--url", server.url, "--state", str(state), "--dry-run", "--deviations", "--once", *options
+            )
             assert (done.returncode, done.stderr) == (0, "")
             assert "a\\u202eb" in done.stdout
             assert all(character.isprintable() or character == "\n" for character in done.stdout)
@@ -80,7 +84,8 @@ def test_a_dry_run_escapes_terminal_control_sequences(db_path: Path, state: Path
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
 @pytest.mark.parametrize("once", [True, False])
 def test_a_dry_run_that_cannot_print_ends_with_one_line_and_status_1(served: Server, state: Path, once: bool) -> None:
-    words = [COMMAND, "notify", "--url", served.url, "--state", str(state), "--dry-run", *(["--once"] if once else [])]
+    words = [COMMAND, "notify", "--url", served.url, "--state", str(state), "--dry-run", "--deviations"]
+    words += ["--once"] if once else []
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
             words, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False, env=BUFFERED
@@ -98,7 +103,8 @@ def test_a_template_renders_the_body(db_path: Path, state: Path, tmp_path: Path)
     template = tmp_path / "slack.json"
     template.write_text('{"text": "$severity $text", "n": $deviation, "cost": "$$5", "t": "${type}"}', encoding="utf-8")
     with Server(db_path) as server, WebhookReceiver() as receiver:
-        arguments = ("--state", str(state), "--webhook", receiver.url, "--template", str(template), "--once")
+        arguments = ("--state", str(state), "--webhook", receiver.url, "--template", str(template))
+        arguments = (*arguments, "--once", "--deviations")
         assert run_notify("--url", server.url, *arguments).returncode == 0
         body = receiver.posts[0].json()
     assert re.fullmatch(
@@ -190,7 +196,7 @@ def test_a_file_that_is_not_a_state_is_reported_and_left_unchanged(content: str,
 
 def test_the_state_is_in_the_users_state_directory(served: Server, isolated_environment: Path) -> None:
     with WebhookReceiver() as receiver:
-        assert run_notify("--url", served.url, "--webhook", receiver.url, "--once").returncode == 0
+        assert run_notify("--url", served.url, "--webhook", receiver.url, "--once", "--deviations").returncode == 0
     file = isolated_environment / "state" / "session-buddy" / "notify.json"
     assert [episode.skill for episode in StateFile(file).read().episodes] == ["mypy"]
     assert stat.S_IMODE(file.stat().st_mode) == 0o600

@@ -112,7 +112,7 @@ def test_secrets_reach_the_receiver_and_no_output(served: Server, state: Path, t
 
 def test_errors_of_a_connection_do_not_name_the_secret_either(served: Server, state: Path) -> None:
     for url in ("http://127.0.0.1:1/SECRET", "http://user:SECRET@127.0.0.1:1/", "https://127.0.0.1:1/SECRET"):
-        done = run_notify("--url", served.url, "--once", "--state", str(state), "--webhook", url)
+        done = run_notify("--url", served.url, "--once", "--deviations", "--state", str(state), "--webhook", url)
         assert done.returncode == 1
         assert "127.0.0.1:1/…: Connect" in done.stderr
         assert "SECRET" not in done.stderr
@@ -129,7 +129,7 @@ def test_blanks_around_secrets_are_stripped(served: Server, state: Path) -> None
             "SESSION_BUDDY_WEBHOOK": f" {receiver.url}\n",
             "SESSION_BUDDY_WEBHOOK_AUTHORIZATION": "Bearer SECRET-ENV \n",
         }
-        done = run_notify("--url", served.url, "--state", str(state), "--once", env=env)
+        done = run_notify("--url", served.url, "--state", str(state), "--once", "--deviations", env=env)
         assert (done.returncode, done.stderr) == (0, "")
         assert receiver.posts[0].headers["Authorization"] == "Bearer SECRET-ENV"
 

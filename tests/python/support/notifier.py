@@ -26,8 +26,8 @@ def heal(path: Path) -> None:
 
 
 def notifier(server: str, state: Path, *arguments: str, env: dict[str, str] | None = None) -> Program:
-    """A notifier that sends an end after a second."""
-    words = [COMMAND, "notify", "--url", server, "--state", str(state), "--settle", "1", *arguments]
+    """A notifier of deviations that sends an end after a second."""
+    words = [COMMAND, "notify", "--url", server, "--state", str(state), "--settle", "1", "--deviations", *arguments]
     return Program(words, env=env)
 
 

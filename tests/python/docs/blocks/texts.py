@@ -17,6 +17,7 @@ from session_buddy.notify.episodes import Event
 from support import tools
 from support.histories import fill, invocations
 from support.markdown import Block
+from support.notifier import event
 from support.paths import SCHEMAS
 from support.schemas import documents, validated
 
@@ -36,7 +37,7 @@ def message(block: Block, home: Path) -> None:
     validated(block.text)
 
 
-EVENT = Event("1", "started", "WARNING", "mypy", "performance_drop", 0.9, 0.5, 2.7, *["2026-02-10T12:00:00Z"] * 2)
+EVENT = event(type="performance_drop")
 
 
 def notification(block: Block, home: Path) -> None:
