@@ -127,8 +127,7 @@ export class SessionBuddyApi {
           `not a response of a Session-Buddy server: ${where || 'the body'} is missing or has another type`,
         );
       }
-      this.#store(url.href, response.headers.get('ETag'), body);
-      return body as T;
+      return this.#store(url.href, response.headers.get('ETag'), body) as T;
     } catch (error) {
       if (error instanceof SessionBuddyError || signal?.aborted) throw error;
       if (timeout.aborted) throw new TimeoutError('the server did not respond in time');
@@ -136,12 +135,16 @@ export class SessionBuddyApi {
     }
   }
 
-  #store(url: string, etag: string | null, body: unknown): void {
+  /** Returns the cached body instead of `body` if a concurrent request has already received the same response. */
+  #store(url: string, etag: string | null, body: unknown): unknown {
+    const known = this.#cache.get(url);
     this.#cache.delete(url);
-    if (etag === null) return;
-    this.#cache.set(url, { etag, body });
+    if (etag === null) return body;
+    const stored = known?.etag === etag ? known : { etag, body };
+    this.#cache.set(url, stored);
     const [oldest] = this.#cache.keys();
     if (this.#cache.size > MAX_CACHED && oldest !== undefined) this.#cache.delete(oldest);
+    return stored.body;
   }
 }
 

@@ -20,12 +20,9 @@ const TOKEN = '5f0c8b1f7e9d4a26b3c8d7e6f5a49382';
 
 /** Waits until the server has processed the submitted invocations. */
 async function counted(api, invocations) {
-  let seen = 0;
-  await until(() => {
-    api.skills().then(({ skills }) => {
-      seen = skills.reduce((sum, skill) => sum + skill.window.invocation_count, 0);
-    });
-    return seen === invocations;
+  await until(async () => {
+    const { skills } = await api.skills();
+    return skills.reduce((sum, skill) => sum + skill.window.invocation_count, 0) === invocations;
   }, `${invocations} invocations`);
 }
 
@@ -230,6 +227,14 @@ test('a response of another program is an error that names the mismatch, and is 
       UnexpectedAnswerError,
     );
   }
+});
+
+test('unchanged responses to concurrent requests are the same object', async () => {
+  const api = new SessionBuddyApi('http://localhost/', {
+    fetch: async () => new Response(NO_SKILLS, { headers: { ETag: 'W/"1"' } }),
+  });
+  const [first, second] = await Promise.all([api.skills(), api.skills()]);
+  assert.equal(second, first);
 });
 
 test('an aborted request rejects with the reason of the abort', async () => {

@@ -97,10 +97,10 @@ export async function connected(context, server, options = {}) {
   return client;
 }
 
-/** Polls until the condition holds. */
+/** Polls until the condition, which may be asynchronous, holds. One check ends before the next one begins. */
 export async function until(condition, what) {
   const end = Date.now() + 30_000;
-  while (!condition()) {
+  while (!(await condition())) {
     if (Date.now() > end) throw new Error(`timed out waiting for: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
