@@ -209,6 +209,12 @@ TranscriptReader::Recovery TranscriptReader::recover_records(std::string_view te
     return recovery;
 }
 
+void TranscriptReader::begin_file(std::uint32_t file) {
+    if (const auto state = files_.find(file); state != files_.end()) {
+        state->second = {.pending = state->second.pending};
+    }
+}
+
 void TranscriptReader::note_time(std::uint32_t file, TimePoint at) {
     TimePoint& latest = files_[file].latest;
     latest = std::max(latest, at);

@@ -127,6 +127,9 @@ ReadOutcome read_transcript_file(const std::filesystem::path& path, TranscriptRe
         outcome.error = system_message("cannot open the file");
         return outcome;
     }
+    if (options.offset == 0) {
+        reader.begin_file(options.file);
+    }
     file.seekg(static_cast<std::streamoff>(options.offset));
     LineAssembler lines(reader, options, to_skill_name(path.stem().string()));
     const auto chunk = std::make_unique<std::array<char, kChunkBytes>>();

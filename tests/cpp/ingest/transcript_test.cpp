@@ -789,6 +789,27 @@ class TranscriptFileTest : public TranscriptTest {
     std::vector<UnreadableLine> unreadable;
 };
 
+TEST_F(TranscriptFileTest, a_use_is_no_copy_because_the_file_before_has_later_lines) {
+    write(use_line(8, "b", "Read").dump() + '\n' + result_line(9, "b").dump() + '\n');
+    EXPECT_EQ(read_file().error, "");
+    std::filesystem::remove(path);
+    write(use_line(1, "a", "Read").dump() + '\n' + result_line(2, "a").dump() + '\n');
+    EXPECT_EQ(read_file().error, "");
+    ASSERT_EQ(found.size(), 2U);
+    EXPECT_EQ(found[1].key, "a");
+    EXPECT_EQ(found[1].evidence.session_basis, SessionBasis::original);
+}
+
+TEST_F(TranscriptFileTest, a_result_is_paired_with_a_use_in_the_file_before) {
+    write(use_line(1, "a", "Read").dump() + '\n');
+    EXPECT_EQ(read_file().error, "");
+    std::filesystem::remove(path);
+    write(result_line(2, "a").dump() + '\n');
+    EXPECT_EQ(read_file().error, "");
+    EXPECT_EQ(found.size(), 1U);
+    EXPECT_FALSE(reader.has_pending(options.file));
+}
+
 TEST_F(TranscriptFileTest, unreadable_lines_are_reported_and_skipped) {
     write(use_line(1, "a", "Read").dump() + "\nnonsense\n\n  \r\n" + result_line(2, "a").dump() + "\r\n");
     const ReadOutcome outcome = read_file();

@@ -118,6 +118,10 @@ class TranscriptReader {
         return state != files_.end() && state->second.pending > 0;
     }
 
+    /// The next line under this number is the first of a file: the times of the lines before it say nothing about it.
+    /// Pending uses and results stay, so that files with the same number are paired, too.
+    void begin_file(std::uint32_t file);
+
     /// Discards the pending uses and results of a file that is gone or is read again under another number.
     void forget(std::uint32_t file);
 
@@ -219,7 +223,7 @@ struct ReadOutcome {
     bool at_end = false;   ///< the end of the file was reached
 };
 
-/// Reads one file in chunks, with at most one line in memory. I/O errors are in the outcome; only exceptions of the
+/// Reads one file in chunks, with at most one line in memory; from offset 0, it begins the file. I/O errors are in the outcome; only exceptions of the
 /// sink propagate.
 [[nodiscard]] ReadOutcome read_transcript_file(const std::filesystem::path& path, TranscriptReader& reader,
                                                const ReadOptions& options);
