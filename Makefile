@@ -138,12 +138,15 @@ oracle: $(STAMPS)/installed $(STAMPS)/test-tools ## Compare the server with SQL 
 ORACLE_SECONDS ?= 780
 
 .PHONY: calibrate
-calibrate: $(STAMPS)/installed | $(STAMPS)/system-bench ## Measure the anomaly detector and write its tables and plots in docs/
-	@python -m pip install -q -r scripts/requirements-plot.txt
+calibrate: $(STAMPS)/installed | $(STAMPS)/system-bench ## Measure alerts and deviations, compare with river, and write tables and plots in docs/
+	@python -m pip install -q -r scripts/requirements-calibrate.txt
 	@cmake -S . -B $(RELEASE) -DSESSION_BUDDY_BUILD_BENCH=ON > $(RELEASE)/configure.log || { cat $(RELEASE)/configure.log; exit 1; }
-	@cmake --build $(RELEASE) --target anomaly_calibration
-	@$(RELEASE)/bench/anomaly_calibration --csv docs/images/anomaly-calibration.csv > docs/explanation/anomaly-calibration.md
-	@python scripts/plot_calibration.py docs/images/anomaly-calibration.csv docs/images
+	@cmake --build $(RELEASE) --target alert_calibration alert_streams anomaly_calibration
+	@$(RELEASE)/bench/alert_calibration --csv $(RELEASE)/alerts.csv > $(RELEASE)/calibration.md
+	@python bench/drift_compare.py $(RELEASE)/bench/alert_streams --csv $(RELEASE)/comparison.csv >> $(RELEASE)/calibration.md
+	@$(RELEASE)/bench/anomaly_calibration >> $(RELEASE)/calibration.md
+	@python scripts/plot_calibration.py $(RELEASE)/alerts.csv $(RELEASE)/comparison.csv docs/images
+	@mv $(RELEASE)/calibration.md docs/explanation/anomaly-calibration.md
 
 .PHONY: bench
 bench: $(STAMPS)/installed $(STAMPS)/test-tools | $(STAMPS)/system-bench ## Compare with other servers and write docs/explanation/performance.md (BENCH_OPTIONS="--quick")

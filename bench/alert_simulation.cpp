@@ -134,26 +134,35 @@ AlertCounts count_alerts(const StationaryDatabase& database, double days, double
     return counts;
 }
 
-namespace {
-
-template <typename Observe>
-Detection run_stream(const FallingRate& stream, std::uint64_t seed, Observe&& observe) {
+void simulate(const FallingRate& stream, std::uint64_t seed, const std::function<bool(bool, double)>& sink) {
     std::mt19937_64 random{seed};
     std::exponential_distribution<double> gap(stream.per_hour);
     std::uniform_real_distribution<double> uniform(0.0, 1.0);
     const double change = stream.warm + stream.quiet;
-    Detection detection;
     for (double hours = gap(random); hours < change + stream.rest; hours += gap(random)) {
-        const bool completed = uniform(random) < (hours > change ? stream.after : stream.before);
+        if (!sink(uniform(random) < (hours > change ? stream.after : stream.before), hours)) {
+            return;
+        }
+    }
+}
+
+namespace {
+
+/// `observe` returns whether it alerts at this invocation.
+Detection run_stream(const FallingRate& stream, std::uint64_t seed, const std::function<bool(bool, double)>& observe) {
+    const double change = stream.warm + stream.quiet;
+    Detection detection;
+    simulate(stream, seed, [&](bool completed, double hours) {
         if (!observe(completed, hours)) {
-            continue;
+            return true;
         }
         if (hours > change) {
             detection.delay = hours - change;
-            return detection;
+            return false;
         }
         detection.false_alerts += hours > stream.warm ? 1 : 0;
-    }
+        return true;
+    });
     return detection;
 }
 

@@ -49,6 +49,9 @@ struct FallingRate {
     double quiet = 48.0;
     double rest = 24.0;  ///< after the change
 };
+/// Passes its invocations, completed or not and at what hour, to `sink` until that returns false.
+void simulate(const FallingRate& stream, std::uint64_t seed, const std::function<bool(bool, double)>& sink);
+
 struct Detection {
     std::int64_t false_alerts = 0;  ///< in the quiet time
     std::optional<double> delay;    ///< hours from the change to the first alert

@@ -1,8 +1,6 @@
-// Measures the false alarm rate and the power of the anomaly detector, compared with the plain rule on the same
-// simulated data. Prints Markdown and, with --csv FILE, writes all values there. Seeds are fixed, so runs are
-// reproducible.
+// Measures the false alarm rate and the power of the detector of deviations, compared with the plain rule on the same
+// simulated data. Prints Markdown. Seeds are fixed, so runs are reproducible.
 #include <fmt/format.h>
-#include <fmt/os.h>
 
 #include <algorithm>
 #include <atomic>
@@ -28,20 +26,6 @@ using namespace session_buddy::bench;
 constexpr double kThreshold = 2.0;
 
 enum class Kind { completion, drop, spike, shift };
-
-const char* name_of(Kind kind) {
-    switch (kind) {
-        case Kind::completion:
-            return "completion";
-        case Kind::drop:
-            return "drop";
-        case Kind::spike:
-            return "spike";
-        case Kind::shift:
-            return "shift";
-    }
-    return "";
-}
 
 std::int64_t count_of(const Counts& counts, Kind kind) {
     switch (kind) {
@@ -263,38 +247,23 @@ class Report {
 
     void print(const std::vector<double>& thresholds) const {
         fmt::print(
-            "# Calibration of the anomaly detector\n\n"
-            "Written by `make calibrate`; [anomaly-detection.md](anomaly-detection.md) explains it. Every cell has "
-            "the percentage of evaluations\nthat report an anomaly at threshold {}: detector / plain rule, in the same "
-            "simulation.\n\n",
+            "\n## Deviations\n\n"
+            "Every cell has the percentage of evaluations that report a deviation at threshold {}: detector / plain "
+            "rule, in the same\nsimulation.\n\n",
             kThreshold);
-        grid("rate", "## Unchanged completion rate: drop or spike reported", "completion rate", Kind::completion);
-        grid("rate", "## Drops among these", "completion rate", Kind::drop);
-        grid("rate", "## Spikes among these", "completion rate", Kind::spike);
+        grid("rate", "### Unchanged completion rate: drop or spike reported", "completion rate", Kind::completion);
+        grid("rate", "### Drops among these", "completion rate", Kind::drop);
+        grid("rate", "### Spikes among these", "completion rate", Kind::spike);
         summary("rate", "Rates 0.5 to 0.99 at 1 to 40 an hour");
-        grid("sigma", "## Unchanged durations: shift reported", "sigma", Kind::shift);
+        grid("sigma", "### Unchanged durations: shift reported", "sigma", Kind::shift);
         summary("sigma", "3 to 40 an hour");
         episodes();
-        list("rhythm", "## A daily rhythm", "rhythm");
-        list("change", "## Power: completion rate, found one hour after the change", "change");
-        list("shift", "## Power: durations, found one hour after the change", "change");
+        list("rhythm", "### A daily rhythm", "rhythm");
+        list("change", "### Power: completion rate, found one hour after the change", "change");
+        list("shift", "### Power: durations, found one hour after the change", "change");
         lasting();
-        curve("rate", "change", "## Thresholds: completion rate", thresholds);
-        curve("sigma", "shift", "## Thresholds: durations", thresholds);
-    }
-
-    void write_csv(const std::string& path) const {
-        auto file = fmt::output_file(path);
-        file.print("table,case,per_hour,threshold,type,detector_percent,plain_percent,evaluations\n");
-        for (const Case& one : cases_) {
-            for (const Tally& tally : one.tallies) {
-                for (const Kind kind : one.kinds) {
-                    file.print("{},\"{}\",{},{},{},{:.2f},{:.2f},{}\n", one.table, one.name, one.per_hour,
-                               tally.threshold, name_of(kind), detector_percent(tally, kind),
-                               plain_percent(tally, kind), tally.evaluations);
-                }
-            }
-        }
+        curve("rate", "change", "### Thresholds: completion rate", thresholds);
+        curve("sigma", "shift", "### Thresholds: durations", thresholds);
     }
 
   private:
@@ -348,7 +317,7 @@ class Report {
     }
 
     void episodes() const {
-        fmt::print("## False episodes per skill and day\n\n| completion rate |");
+        fmt::print("### False episodes per skill and day\n\n| completion rate |");
         for (const double pace : kPaces) {
             fmt::print(" {}/h |", pace);
         }
@@ -366,7 +335,7 @@ class Report {
 
     void lasting() const {
         fmt::print(
-            "## A lasting drop from 85 % to 62 % at 40 an hour\n\n| hours after | detector / plain rule |\n"
+            "### A lasting drop from 85 % to 62 % at 40 an hour\n\n| hours after | detector / plain rule |\n"
             "| ---: | ---: |\n");
         for (const Case* one : cases_in("lasting")) {
             fmt::print("| {} | {} |\n", one->name, one->cell(Kind::drop));
@@ -396,17 +365,11 @@ class Report {
 
 int main(int argc, char** argv) {
     double scale = 1.0;
-    std::string csv;
-    for (int i = 1; i < argc; i += 2) {
-        const std::string_view option = argv[i];
-        if (i + 1 < argc && option == "--scale") {
-            scale = std::strtod(argv[i + 1], nullptr);
-        } else if (i + 1 < argc && option == "--csv") {
-            csv = argv[i + 1];
-        } else {
-            fmt::print(stderr, "usage: anomaly_calibration [--csv FILE] [--scale FACTOR]\n");
-            return 2;
-        }
+    if (argc == 3 && std::string_view(argv[1]) == "--scale") {
+        scale = std::strtod(argv[2], nullptr);
+    } else if (argc != 1) {
+        fmt::print(stderr, "usage: anomaly_calibration [--scale FACTOR]\n");
+        return 2;
     }
     const std::vector<double> thresholds{1.5, 1.75, 2.0, 2.25, 2.5, 3.0, 3.5};
     Cases cases(scale);
@@ -417,8 +380,5 @@ int main(int argc, char** argv) {
     cases.run();
     const Report report(cases.all());
     report.print(thresholds);
-    if (!csv.empty()) {
-        report.write_csv(csv);
-    }
     return 0;
 }

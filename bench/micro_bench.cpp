@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "session_buddy/anomaly/alert_engine.hpp"
 #include "session_buddy/anomaly/skill_detector.hpp"
 #include "session_buddy/core/timestamp.hpp"
 #include "session_buddy/core/totals.hpp"
@@ -86,6 +87,23 @@ Step add_to_detector() {
     };
 }
 
+/// A row of one of `skills` skills in the alert engine, whose baseline is learned.
+Step add_to_alerts(int skills) {
+    const auto engine = std::make_shared<anomaly::AlertEngine>(anomaly::AlertOptions{});
+    std::int64_t number = 0;
+    const auto add = [engine, skills](std::int64_t row) {
+        const Invocation one = invocation(row, skills, kStart + row * 1s);
+        engine->add(one, one.invoked_at);
+    };
+    for (; number < 200 * std::int64_t{skills}; ++number) {  // the baselines are learned
+        add(number);
+    }
+    return [engine, add, number]() mutable {
+        add(++number);
+        DoNotOptimize(engine->take_changes());
+    };
+}
+
 /// An engine with an hour of invocations of `skills` skills.
 std::shared_ptr<metrics::MetricsEngine> filled_engine(int skills) {
     auto engine = std::make_shared<metrics::MetricsEngine>(metrics::EngineOptions{});
@@ -148,6 +166,8 @@ const std::map<std::string, MakeStep>& steps() {
         {"format_timestamp", format_timestamps},
         {"window/add_and_advance", add_to_window},
         {"detector/add", add_to_detector},
+        {"alerts/1_skill", [] { return add_to_alerts(1); }},
+        {"alerts/1000_skills", [] { return add_to_alerts(1000); }},
         {"table/100_skills", [] { return update_table(100); }},
         {"table/10000_skills", [] { return update_table(10'000); }},
         {"openmetrics/12_skills", [] { return render_metrics(12); }},

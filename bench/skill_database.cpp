@@ -52,21 +52,12 @@ class RowSource {
     std::int64_t number_ = 0;
 };
 
-void fill(SQLite::Database& database, const DatabasePlan& plan, TimePoint now) {
+void fill(SQLite::Database& database, const std::function<void(const RowSink&)>& produce) {
     SQLite::Statement insert(database,
                              "INSERT INTO skill_invocation (skill_name, invoked_at, session_id, completed,"
                              " duration_seconds, error_type, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)");
-    const std::int64_t older = plan.rows - plan.recent;
-    const TimePoint year_ago = now - std::chrono::days{365};
-    const microseconds old_span = std::chrono::days{365} - kDay - std::chrono::hours{1};
-    const microseconds recent_span = kDay - kMargin;
-    RowSource source(plan.skills);
-    for (std::int64_t i = 0; i < plan.rows; ++i) {
-        // In whole seconds, as microseconds times a million rows overflow 64 bits.
-        const TimePoint at = i < older ? year_ago + std::chrono::floor<std::chrono::seconds>(old_span) * i / older
-                                       : now - recent_span + recent_span * (i - older + 1) / plan.recent;
-        const RowSource::Row row = source.next();
-        const std::string time = format_timestamp(at);
+    produce([&](const DatabaseRow& row) {
+        const std::string time = format_timestamp(row.at);
         insert.bindNoCopy(1, row.skill_name);
         insert.bindNoCopy(2, time);
         insert.bindNoCopy(3, row.session_id);
@@ -80,7 +71,7 @@ void fill(SQLite::Database& database, const DatabasePlan& plan, TimePoint now) {
         insert.bindNoCopy(7, time);
         insert.exec();
         insert.reset();
-    }
+    });
 }
 
 /// Fills the aggregates that the triggers would have written and the server reads, and marks the rollups as up to date.
@@ -98,6 +89,23 @@ void fill_aggregates(SQLite::Database& database) {
 }  // namespace
 
 void make_database(const std::string& path, const DatabasePlan& plan, TimePoint now) {
+    write_database(path, [&](const RowSink& sink) {
+        const std::int64_t older = plan.rows - plan.recent;
+        const TimePoint year_ago = now - std::chrono::days{365};
+        const microseconds old_span = std::chrono::days{365} - kDay - std::chrono::hours{1};
+        const microseconds recent_span = kDay - kMargin;
+        RowSource source(plan.skills);
+        for (std::int64_t i = 0; i < plan.rows; ++i) {
+            // In whole seconds, as microseconds times a million rows overflow 64 bits.
+            const TimePoint at = i < older ? year_ago + std::chrono::floor<std::chrono::seconds>(old_span) * i / older
+                                           : now - recent_span + recent_span * (i - older + 1) / plan.recent;
+            const RowSource::Row row = source.next();
+            sink({row.skill_name, row.session_id, at, row.completed, row.seconds, row.error});
+        }
+    });
+}
+
+void write_database(const std::string& path, const std::function<void(const RowSink&)>& produce) {
     if (std::filesystem::exists(path)) {
         return;
     }
@@ -120,7 +128,7 @@ void make_database(const std::string& path, const DatabasePlan& plan, TimePoint 
             database.exec("DROP INDEX " + name);
         }
         database.exec("BEGIN");
-        fill(database, plan, now);
+        fill(database, produce);
         for (const auto& [name, sql] : indexes) {
             database.exec(sql);
         }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,19 @@ struct DatabasePlan {
 /// Creates the database at `path` as of `now`, unless the file exists. No row lies within ten minutes of an edge of the
 /// 24 hours, so that counts stay valid for that long.
 void make_database(const std::string& path, const DatabasePlan& plan, TimePoint now);
+
+struct DatabaseRow {
+    const std::string& skill_name;
+    const std::string& session_id;
+    TimePoint at;
+    bool completed = true;
+    double seconds = 0.0;
+    const char* error = nullptr;  ///< nullptr: none
+};
+using RowSink = std::function<void(const DatabaseRow&)>;
+
+/// Creates a database with the rows that `produce` passes to its argument, unless the file exists.
+void write_database(const std::string& path, const std::function<void(const RowSink&)>& produce);
 
 /// Makes all rollups of skill_time_series due, as in a database that no server has opened yet.
 void reset_rollups(const std::string& path);

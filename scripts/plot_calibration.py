@@ -1,13 +1,13 @@
-"""Draw the plots of docs/explanation/anomaly-detection.md from the results of bench/anomaly_calibration.
+"""Draw the plots of docs/explanation/anomaly-detection.md from what `make calibrate` measured.
 
-usage: plot_calibration.py CSV FOLDER
+usage: python scripts/plot_calibration.py ALERTS.csv COMPARISON.csv FOLDER
 """
 
 from __future__ import annotations
 
 import csv
+import math
 import sys
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,11 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
-THRESHOLD = "2"
-DETECTOR = "#2f6fde"
-PLAIN = "#d9822b"
+ALERTS = "#2f6fde"
+PEER = "#d9822b"
+BOUND = "#555555"
+DETECTORS = [("alerts", "alerts", ALERTS, "o-"), ("ADWIN", "ADWIN (river)", PEER, "s--"),
+             ("cusum", "CUSUM that knows both rates", BOUND, "^:")]  # fmt: skip
 
 Row = dict[str, str]
 
@@ -55,120 +57,101 @@ def save(figure: Any, path: Path, top: float = 1.0) -> None:
     print(path)
 
 
-def false_alarms(rows: list[Row], path: Path) -> None:
-    """Draw the share of false alarms over the rate, and over sigma, one panel per invocation rate."""
-    panels = [
-        ("rate", "completion", "true completion rate", "drop or spike reported (%)", ["1", "3", "10", "40", "300"]),
-        (
-            "sigma",
-            "shift",
-            "spread of durations (sigma of the logarithm)",
-            "shift reported (%)",
-            ["1", "3", "10", "40", "300"],
-        ),
-    ]
-    figure, axes = plt.subplots(2, 5, figsize=(12, 5.6), sharey="row")
-    for line, (table, kind, label, ylabel, paces) in enumerate(panels):
-        for axis, pace in zip(axes[line], paces, strict=True):
-            chosen = [
-                r
-                for r in rows
-                if r["table"] == table and r["type"] == kind and r["per_hour"] == pace and r["threshold"] == THRESHOLD
-            ]
-            x = [r["case"] for r in chosen]
-            axis.plot(x, [float(r["plain_percent"]) for r in chosen], "s--", color=PLAIN, ms=4, label="plain rule")
-            axis.plot(x, [float(r["detector_percent"]) for r in chosen], "o-", color=DETECTOR, ms=4, label="detector")
-            axis.axhline(4.55, color="#888888", lw=1, ls=":", label="nominal share at threshold 2: 4.6 %")
-            axis.set_ylim(0, 12)
-            axis.set_title(f"{pace} an hour")
-            axis.tick_params(axis="x", labelsize=8, rotation=60 if len(x) > 4 else 0)
-        axes[line][0].set_ylabel(ylabel)
-        axes[line][2].set_xlabel(label)
-    handles, names = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="upper center", ncols=3)
-    save(figure, path, top=0.95)
-
-
-def power(rows: list[Row], path: Path) -> None:
-    """Draw how often each change is detected within an hour (power)."""
-    chosen = [r for r in rows if r["table"] in ("change", "shift") and r["threshold"] == THRESHOLD]
-    names = [f"{r['case']}, {r['per_hour']} an hour" for r in chosen]
-    figure, axis = plt.subplots(figsize=(9, 6.4))
-    positions = range(len(chosen))
-    axis.barh(
-        [p - 0.2 for p in positions], [float(r["plain_percent"]) for r in chosen], 0.36, color=PLAIN, label="plain rule"
-    )
-    axis.barh(
-        [p + 0.2 for p in positions],
-        [float(r["detector_percent"]) for r in chosen],
-        0.36,
-        color=DETECTOR,
-        label="detector",
-    )
-    axis.set_yticks(list(positions), names)
+def false_alerts(rows: list[Row], path: Path) -> None:
+    """Draw the false alerts of each database as a multiple of the budget, with an interval of two standard errors."""
+    names = list(dict.fromkeys(row["case"] for row in rows if row["table"] == "false"))
+    budgets = sorted({float(row["budget_per_day"]) for row in rows if row["table"] == "false"})
+    figure, axis = plt.subplots(figsize=(9, 4.8))
+    for shift, budget, color, label in zip((-0.15, 0.15), budgets, (ALERTS, PEER), ("1/week", "1/day"), strict=True):
+        chosen = {r["case"]: r for r in rows if r["table"] == "false" and float(r["budget_per_day"]) == budget}
+        expected = [10.0 * budget * float(chosen[name]["seeds"]) for name in names]
+        found = [float(chosen[name]["mean"]) * float(chosen[name]["seeds"]) for name in names]
+        axis.errorbar(
+            [count / most for count, most in zip(found, expected, strict=True)],
+            [number + shift for number in range(len(names))],
+            xerr=[2.0 * math.sqrt(count) / most for count, most in zip(found, expected, strict=True)],
+            fmt="o",
+            color=color,
+            ms=5,
+            label=f"alert_budget {label}",
+        )
+    axis.axvline(1.0, color=BOUND, lw=1, ls="--")
+    axis.set_yticks(range(len(names)), names)
     axis.invert_yaxis()
-    axis.set_xlim(0, 100)
-    axis.set_xlabel("found one hour after the change (%)")
-    axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
-    axis.grid(axis="y", visible=False)
+    axis.set_xlim(0.0, 3.0)
+    axis.set_xlabel("false alerts in ten days, as a multiple of the budget")
+    axis.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=2)
     save(figure, path)
 
 
-def trade_off(rows: list[Row], path: Path) -> None:
-    """Draw power over false alarms, one point per threshold."""
-    figure, axes = plt.subplots(1, 2, figsize=(10, 4.2))
-    for axis, (quiet, changed, kind, title) in zip(
-        axes,
-        [("rate", "change", "completion", "completion rate"), ("sigma", "shift", "shift", "durations")],
-        strict=True,
-    ):
-        in_curve = {(r["table"], r["case"], r["per_hour"]) for r in rows if r["threshold"] != THRESHOLD}
-        for column, color, marker, label in [
-            ("plain_percent", PLAIN, "s--", "plain rule"),
-            ("detector_percent", DETECTOR, "o-", "detector"),
-        ]:
-            means: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-            for row in rows:
-                if (row["table"], row["case"], row["per_hour"]) not in in_curve:
-                    continue
-                if row["table"] == changed or (row["table"] == quiet and row["type"] == kind):
-                    means[row["threshold"]][row["table"]].append(float(row[column]))
-            points = [
-                (sum(m[quiet]) / len(m[quiet]), sum(m[changed]) / len(m[changed]), threshold)
-                for threshold, m in sorted(means.items(), key=lambda item: float(item[0]))
-            ]
-            axis.plot([p[0] for p in points], [p[1] for p in points], marker, color=color, ms=5, label=label)
-            for x, y, threshold in points:
-                below = column == "plain_percent"
-                axis.annotate(
-                    threshold,
-                    (x, y),
-                    xytext=(5, -11) if below else (-4, 7),
-                    textcoords="offset points",
-                    fontsize=8,
-                    color=color,
-                    ha="left" if below else "right",
+def comparison(rows: list[Row], path: Path) -> None:
+    """Draw the median delay over the rate of false alarms, one panel per case and pace."""
+    cases = list(dict.fromkeys((r["before"], r["after"]) for r in rows))
+    paces = list(dict.fromkeys((r["per_hour"], r["warm"]) for r in rows))
+    figure, axes = plt.subplots(len(paces), len(cases), figsize=(12, 2.5 * len(paces)), sharex=True)
+    for line, (pace, warm) in enumerate(paces):
+        for axis, (before, after) in zip(axes[line], cases, strict=True):
+            for detector, label, color, marker in DETECTORS:
+                points = [
+                    (float(r["false_per_day"]), float(r["delay"]))
+                    for r in rows
+                    if (r["before"], r["after"], r["per_hour"], r["warm"]) == (before, after, pace, warm)
+                    and r["detector"] == detector
+                    and float(r["false_per_day"]) > 0
+                    and math.isfinite(float(r["delay"]))
+                ]
+                axis.plot(
+                    [x for x, _ in points], [y for _, y in points], marker, color=color, ms=4, lw=1.2, label=label
                 )
+            axis.axvline(0.05, color="#bbbbbb", lw=1)
+            axis.set_xscale("log")
+            axis.set_xlim(0.005, 2.0)
+            axis.set_ylim(bottom=0)
+            if line == 0:
+                axis.set_title(f"{float(before):.0%} → {float(after):.0%}".replace("%", " %"))
+        axes[line][0].set_ylabel(f"{pace} an hour, {'long' if float(warm) > 24 else 'short'}\nhistory: delay (h)")
+    figure.supxlabel("false alarms per day", fontsize=10)
+    handles, names = axes[0][0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="upper center", ncols=3)
+    save(figure, path, top=0.97)
+
+
+def power(rows: list[Row], path: Path) -> None:
+    """Draw how many invocations a change needs until it is reported, over the budget."""
+    chosen = [row for row in rows if row["table"] == "power"]
+    names = list(dict.fromkeys(row["case"] for row in chosen))
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4.2))
+    for axis, title in zip(axes, ("completion rate", "durations"), strict=True):
+        for name in names:
+            if name.startswith("durations") != (title == "durations"):
+                continue
+            points = [
+                (float(row["budget_per_day"]), float(row["mean"]))
+                for row in chosen
+                if row["case"] == name and math.isfinite(float(row["mean"]))
+            ]
+            axis.plot([x for x, _ in points], [y for _, y in points], "o-", ms=4, label=name.removeprefix("durations "))
         axis.set_title(title)
-        axis.set_xlabel("false alarms (% of evaluations, mean)")
-        axis.set_ylabel("power (%, mean)")
-        axis.set_xlim(left=-1.1)
-        axis.margins(y=0.12)
-        axis.legend(loc="lower right")
+        axis.set_xscale("log")
+        axis.set_yscale("log")
+        axis.set_xticks([1 / 30, 1 / 7, 1, 10], ["1/month", "1/week", "1/day", "10/day"])
+        axis.set_xlabel("alert_budget")
+        axis.set_ylabel("invocations until the alert (median)")
+        axis.legend(fontsize=8)
     save(figure, path)
 
 
 def main() -> int:
     """Draw all plots into the folder."""
-    if len(sys.argv) != 3:
+    if len(sys.argv) != 4:
         print(__doc__, file=sys.stderr)
         return 2
-    rows = read(Path(sys.argv[1]))
-    folder = Path(sys.argv[2])
+    alerts = read(Path(sys.argv[1]))
+    folder = Path(sys.argv[3])
     style()
-    false_alarms(rows, folder / "anomaly-false-alarms.png")
-    power(rows, folder / "anomaly-power.png")
-    trade_off(rows, folder / "anomaly-thresholds.png")
+    false_alerts(alerts, folder / "alerts-false.png")
+    comparison(read(Path(sys.argv[2])), folder / "alerts-comparison.png")
+    power(alerts, folder / "alerts-power.png")
     return 0
 
 
