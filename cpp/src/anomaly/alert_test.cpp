@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <numeric>
 #include <utility>
 
 namespace session_buddy::anomaly {
@@ -31,6 +32,8 @@ const double kPassageFactor = std::exp(-kPassageStep);
 const double kPassageInverse = std::exp(kPassageStep);
 const double kIntervalFactor = std::exp(2.5);
 const double kRecovered = std::exp(5.0);
+// A change that recovers so soon after another one is usual for the skill, and joins its baseline.
+constexpr auto kFlapping = std::chrono::days(1);
 constexpr double kEstimateGrowth = 1.25;
 constexpr double kLargestTilt = 10.0;
 constexpr double kAccumulatedMost = 1e9;
@@ -61,7 +64,7 @@ constexpr double kLeastChange = std::min(kChannel<Bins>.tilt[0], -kChannel<Bins>
 template <std::size_t Bins>
 constexpr std::array<std::array<double, Bins>, 1> kPrior{};
 template <>
-constexpr std::array<std::array<double, 2>, kOutcomeStates> kPrior<2>{{{0.5, 0.5}, {1.5, 1.5}}};
+constexpr std::array<std::array<double, 2>, kOutcomeStates> kPrior<2>{{{0.5, 0.5}, {4.0, 4.0}}};
 template <>
 constexpr std::array<std::array<double, kDurationBins>, 1> kPrior<kDurationBins>{
     {{0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5}}};
@@ -75,13 +78,16 @@ TimePoint to_time(std::uint32_t seconds) {
     return TimePoint{std::chrono::seconds{seconds}};
 }
 
+template <std::size_t Bins>
+double sum_of_state(const std::array<double, Bins>& counts) {
+    return std::accumulate(counts.begin(), counts.end(), 0.0);
+}
+
 template <typename Counts>
 double sum_of(const Counts& counts) {
     double sum = 0.0;
     for (const auto& state : counts) {
-        for (const auto count : state) {
-            sum += static_cast<double>(count);
-        }
+        sum += sum_of_state(state);
     }
     return sum;
 }
@@ -175,6 +181,10 @@ void SequentialTest<States, Bins>::compute_ratios() {
         variance_[state] = square - mean * mean;
         // How far invocations since the last time without evidence moved the baseline: the experts' distributions stay
         // where they were, but at least half of their tilt beyond the null hypothesis.
+        // A state of which little was seen says little.
+        const double prior = sum_of_state(kPrior<Bins>[state]);
+        const double seen = sum_of_state(lagged_[state]);
+        const double known = (seen + 0.5 * prior) / (seen + 1.5 * prior);
         double lag = 0.0;
         if constexpr (Bins == 2) {
             lag = std::log(lagged[state][1] / lagged[state][0] * null[state][0] / null[state][1]);
@@ -187,7 +197,7 @@ void SequentialTest<States, Bins>::compute_ratios() {
         const auto null_of_better = tilted(null[state], scores_, -null_tilt_of_better);
         for (std::size_t expert = 0; expert < kAlertExperts; ++expert) {
             const bool worse = expert < kWorseExperts;
-            const double tilt = kChannel<Bins>.tilt[expert];
+            const double tilt = known * kChannel<Bins>.tilt[expert];
             const double shift = std::clamp(lag, -std::abs(tilt) / 2.0, std::abs(tilt) / 2.0);
             const auto alternative =
                 tilted(null[state], scores_, tilt + shift + (worse ? null_tilt : -null_tilt_of_better));
@@ -447,8 +457,7 @@ auto SequentialTest<States, Bins>::add_open(std::size_t state, std::size_t bin, 
     change.peak = std::max(change.peak, open_->evidence);
     open_->cusum = std::max(1.0, open_->cusum * open_->ratios[state][bin]);
     if (open_->cusum >= kRecovered) {
-        open_.reset();
-        restart();
+        recover(at, at - recovered_at_ < kFlapping);
         return Event::recovered;
     }
     const double size = sum_of(change.after);
@@ -458,13 +467,7 @@ auto SequentialTest<States, Bins>::add_open(std::size_t state, std::size_t bin, 
     if (open_->cusum == 1.0 && size >= kEstimateGrowth * open_->estimated_at) {
         estimate_level();
         if (std::abs(open_->tilt) < kLeastChange<Bins>) {  // with more invocations, it is no change
-            for (std::size_t each = 0; each < States; ++each) {
-                for (std::size_t other = 0; other < Bins; ++other) {
-                    base_[each][other] += change.after[each][other];
-                }
-            }
-            open_.reset();
-            restart();
+            recover(at, true);
             return Event::recovered;
         }
     }
@@ -472,10 +475,25 @@ auto SequentialTest<States, Bins>::add_open(std::size_t state, std::size_t bin, 
 }
 
 template <std::size_t States, std::size_t Bins>
+void SequentialTest<States, Bins>::recover(TimePoint at, bool is_usual) {
+    if (is_usual) {
+        for (std::size_t state = 0; state < States; ++state) {
+            for (std::size_t bin = 0; bin < Bins; ++bin) {
+                base_[state][bin] += open_->change.after[state][bin];
+            }
+        }
+    }
+    recovered_at_ = at;
+    open_.reset();
+    restart();
+}
+
+template <std::size_t States, std::size_t Bins>
 void SequentialTest<States, Bins>::accept() {
     base_ = open_->change.after;
     open_.reset();
     bucket_ = {.index = bucket_.index};  // the change is no drift
+    first_second_ = 0;                   // how the new level drifts is not known
     restart();
 }
 

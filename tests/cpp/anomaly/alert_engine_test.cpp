@@ -236,9 +236,11 @@ TEST(AlertEngine, ContinuesFromItsStateAsIfNothingHadHappened) {
     database.skills = 5;
     database.per_day = 3000.0;
     database.rate = 0.8;
-    database.rhythm = 0.15;  // for some alerts
     std::vector<Invocation> rows;
     bench::simulate(database, 3.0, 7, [&](const Invocation& row) { rows.push_back(row); });
+    for (std::size_t index = rows.size() / 2; index<rows.size(); index += index> rows.size() * 3 / 4 ? 7 : 2) {
+        rows[index].completed = false;
+    }
     const AlertOptions options{.budget = 1.0 / kSecondsPerDay};
 
     AlertEngine uninterrupted{options};

@@ -90,7 +90,7 @@ class SequentialTest {
     template <typename Archive>
     void archive(Archive& archive) {
         archive(base_, lagged_, fresh_, since_refresh_, first_second_, experts_, bucket_, drift_sums_, drift_,
-                design_effect_, refreshed_effect_, open_);
+                design_effect_, refreshed_effect_, recovered_at_, open_);
     }
     /// After a restored archive(): computes what is not stored.
     void restore();
@@ -164,6 +164,7 @@ class SequentialTest {
     Event add_open(std::size_t state, std::size_t bin, TimePoint at);
     void estimate_level();
     void compute_recovery();
+    void recover(TimePoint at, bool is_usual);
     void restart();
     [[nodiscard]] Counts predictive(const Counts& counts) const;
 
@@ -178,6 +179,7 @@ class SequentialTest {
     double drift_ = 0.0;
     double design_effect_ = 1.0;
     double refreshed_effect_ = 1.0;  // of the ratios
+    TimePoint recovered_at_{};       // end of the latest change that recovered
     std::unique_ptr<Open> open_;
 
     // Computed at a refresh.
