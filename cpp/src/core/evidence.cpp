@@ -25,6 +25,11 @@ constexpr const char* kRejectedError = "rejected";
     }
 }
 
+/// An order of all bases, in which those that count as equal are next to each other.
+[[nodiscard]] bool is_before(NameBasis a, NameBasis b) {
+    return std::pair(rank(a), a) < std::pair(rank(b), b);
+}
+
 class Encoder {
   public:
     void byte(std::uint8_t value) { text_ += static_cast<char>(value); }
@@ -149,17 +154,27 @@ void ClaimedEnd::merge(const ClaimedEnd& other) {
     measured_us.merge(other.measured_us);
 }
 
+bool ClaimedEnd::contains(const ClaimedEnd& other) const {
+    return outcome.contains(other.outcome) && at.contains(other.at) && measured_us.contains(other.measured_us);
+}
+
 void Evidence::merge(const Evidence& other) {
     in_background = in_background || other.in_background;
     is_masked = is_masked || other.is_masked;
     is_abandoned = is_abandoned || other.is_abandoned;
-    name_basis = std::max(name_basis, other.name_basis,
-                          [](NameBasis a, NameBasis b) { return std::pair(rank(a), a) < std::pair(rank(b), b); });
+    name_basis = std::max(name_basis, other.name_basis, is_before);
     session_basis = std::max(session_basis, other.session_basis);
     started.merge(other.started);
     result.merge(other.result);
     background_end.merge(other.background_end);
     verdict.merge(other.verdict);
+}
+
+bool Evidence::contains(const Evidence& other) const {
+    return (in_background || !other.in_background) && (is_masked || !other.is_masked) &&
+           (is_abandoned || !other.is_abandoned) && !is_before(name_basis, other.name_basis) &&
+           session_basis >= other.session_basis && started.contains(other.started) && result.contains(other.result) &&
+           background_end.contains(other.background_end) && verdict.contains(other.verdict);
 }
 
 bool Evidence::is_settled() const {

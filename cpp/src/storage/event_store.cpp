@@ -537,16 +537,16 @@ struct EventStore::Impl {
         if (!known.evidence && !ingest_options.reclassify) {
             return result;
         }
-        if (known.evidence && !may_change_session(*known.evidence, event.evidence)) {
-            Evidence merged = *known.evidence;
-            merged.merge(event.evidence);
-            if (merged == *known.evidence) {
-                return result;
-            }
+        const bool adds_claims = !known.evidence || !known.evidence->contains(event.evidence);
+        if (!adds_claims && !may_change_session(*known.evidence, event.evidence)) {
+            return result;
         }
         auto row = read_row(known.id);
         if (!row) {
             return result;
+        }
+        if (!adds_claims && event.record.session_id >= row->record.session_id) {
+            return result;  // of two copies, the one with the smaller session id is known already
         }
         Evidence evidence = known.evidence ? std::move(*known.evidence) : evidence_of_earlier(*row, known.seen_by);
         InvocationRecord record = row->record;

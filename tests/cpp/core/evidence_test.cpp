@@ -62,6 +62,20 @@ TEST(Evidence, is_merged_in_any_order_and_any_number_of_times_with_the_same_resu
     }
 }
 
+TEST(Evidence, contains_what_changes_nothing_when_it_is_merged) {
+    std::mt19937 random(3);
+    for (int round = 0; round < 2000; ++round) {
+        const Evidence a = random_evidence(random);
+        const Evidence b = random_evidence(random);
+        Evidence part = a;
+        part.result = b.result;
+        for (const Evidence& other : {a, b, part}) {
+            ASSERT_EQ(a.contains(other), merged(a, other) == a);
+            ASSERT_TRUE(merged(a, other).contains(other));
+        }
+    }
+}
+
 TEST(Evidence, is_the_same_after_encoding_and_decoding) {
     std::mt19937 random(2);
     for (int round = 0; round < 2000; ++round) {

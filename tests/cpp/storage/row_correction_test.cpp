@@ -136,6 +136,31 @@ TEST_F(RowCorrection, a_verdict_changes_the_row_and_all_counts) {
     EXPECT_THAT(query("SELECT * FROM session_buddy_unknown"), IsEmpty());
 }
 
+TEST_F(RowCorrection, claims_that_are_known_write_nothing) {
+    Use original = transcript_use("k1").started().ended(Outcome::completed);
+    Use copy = transcript_use("k2").started().ended(Outcome::completed);
+    copy.event.evidence.session_basis = SessionBasis::copy;
+    copy.event.record.session_id = "s3";
+    ingest(original);
+    ingest(copy);
+    test::execute(path,
+                  "CREATE TABLE written (id);"
+                  "CREATE TRIGGER source AFTER UPDATE ON session_buddy_source"
+                  " BEGIN INSERT INTO written VALUES (old.invocation_id); END;"
+                  "CREATE TRIGGER invocation AFTER UPDATE ON skill_invocation"
+                  " BEGIN INSERT INTO written VALUES (old.id); END");
+    ingest(original);
+    ingest(copy);
+    copy.event.record.session_id = "s4";
+    ingest(copy);
+    EXPECT_THAT(query("SELECT id FROM written"), IsEmpty());
+
+    copy.event.record.session_id = "s2";  // of two copies, the smaller id holds
+    EXPECT_TRUE(ingest(copy).correction);
+    EXPECT_THAT(query("SELECT DISTINCT id FROM written"), ElementsAre("2"));
+    EXPECT_THAT(query("SELECT session_id FROM skill_invocation ORDER BY id"), ElementsAre("s1", "s2"));
+}
+
 TEST_F(RowCorrection, a_skill_without_a_row_disappears_when_its_row_gets_a_better_name) {
     Use plain = hook_use("k", "Bash").started().ended(Outcome::completed).measured(std::chrono::seconds{1});
     plain.event.evidence.name_basis = NameBasis::tool;

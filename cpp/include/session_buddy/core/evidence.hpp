@@ -73,6 +73,7 @@ struct Claim {
     [[nodiscard]] bool exists() const { return source != EvidenceSource::none; }
     /// Of two equally good sources the larger value holds.
     void merge(const Claim& other) { *this = std::max(*this, other); }
+    [[nodiscard]] bool contains(const Claim& other) const { return !(*this < other); }
     auto operator<=>(const Claim&) const = default;
 };
 
@@ -91,6 +92,7 @@ struct ClaimedEnd {
     Claim<std::int64_t> measured_us;
 
     void merge(const ClaimedEnd& other);
+    [[nodiscard]] bool contains(const ClaimedEnd& other) const;
     auto operator<=>(const ClaimedEnd&) const = default;
 };
 
@@ -112,6 +114,8 @@ struct Evidence {
 
     /// Idempotent, commutative and associative.
     void merge(const Evidence& other);
+    /// Whether merging `other` would change nothing.
+    [[nodiscard]] bool contains(const Evidence& other) const;
     bool operator==(const Evidence&) const = default;
 
     /// Whether the invocation has ended, or no end is expected any more. Else it is still open.

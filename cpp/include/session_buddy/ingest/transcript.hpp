@@ -223,8 +223,8 @@ struct ReadOutcome {
     bool at_end = false;   ///< the end of the file was reached
 };
 
-/// Reads one file in chunks, with at most one line in memory; from offset 0, it begins the file. I/O errors are in the outcome; only exceptions of the
-/// sink propagate.
+/// Reads one file in chunks, with at most one line in memory; from offset 0, it begins the file. I/O errors are in the
+/// outcome; only exceptions of the sink propagate.
 [[nodiscard]] ReadOutcome read_transcript_file(const std::filesystem::path& path, TranscriptReader& reader,
                                                const ReadOptions& options);
 
