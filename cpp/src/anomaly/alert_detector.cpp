@@ -623,6 +623,11 @@ bool AlertDetector::restore(std::string_view bytes) {
     }
     archive(reader);
     restored_row_ = last_row_;
+    for (const auto* open : {&alerts_[outcome], &alerts_[duration], &silence_}) {
+        if (*open) {
+            (*open)->alert.skill_name = skill_name_;  // it may have been renamed
+        }
+    }
     if (outcomes_) {
         outcomes_->restore();
     }

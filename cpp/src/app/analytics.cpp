@@ -1,5 +1,5 @@
-// Feeds batches to the metrics and anomaly engines and collects what must be written back: cache rows, episodes and the
-// detector state.
+// Feeds batches to the engines and collects what must be written back: cache rows, episodes, alerts and the state of
+// the detectors.
 #include "session_buddy/app/analytics.hpp"
 
 #include <algorithm>
@@ -7,10 +7,17 @@
 #include <functional>
 #include <string_view>
 
+#include "session_buddy/core/alert_budget.hpp"
+#include "session_buddy/core/log.hpp"
+
 namespace session_buddy::app {
 namespace {
 
 using anomaly::EpisodeEvent;
+
+/// How often the state of the alert detectors is written: it changes with each invocation, and has about a kilobyte a
+/// skill. After a crash, the rows since then are added again, with the same result.
+constexpr std::chrono::seconds kAlertStateInterval{60};
 
 std::chrono::microseconds to_micros(Seconds seconds) {
     return std::chrono::duration_cast<std::chrono::microseconds>(seconds);
@@ -46,7 +53,7 @@ storage::EpisodeChange to_change(const anomaly::AnomalyEngine::SkillEpisodeEvent
 }  // namespace
 
 Analytics::Analytics(const Config& config, TimePoint now, std::optional<DetectorState> resume,
-                     std::vector<std::pair<std::string, std::string>> open_anomalies)
+                     std::vector<std::pair<std::string, std::string>> open_anomalies, storage::StoredAlertState alerts)
     : metrics_(metrics_options(config)),
       anomalies_(detector_options(config),
                  {.skills = config.max_tracked_skills, .error_types = config.max_tracked_error_types}),
@@ -56,6 +63,11 @@ Analytics::Analytics(const Config& config, TimePoint now, std::optional<Detector
       max_skills_(config.max_tracked_skills) {
     if (resume_) {
         resume_->until = std::min(resume_->until, now);  // the clock may have been set back to before it
+    }
+    if (const double budget = parse_alert_budget(config.alert_budget).value_or(0.0); budget > 0.0) {
+        alerts_.emplace(anomaly::AlertOptions{
+            .budget = budget, .silence = config.alert_on_silence, .max_skills = config.max_tracked_skills});
+        resume_alerts(std::move(alerts));
     }
 }
 
@@ -72,6 +84,7 @@ void Analytics::apply(const storage::Batch& batch, TimePoint now) {
         metrics_.add(row, now);
         last_id_ = std::max(last_id_, row.id);
         latest_invocation_ = std::max(latest_invocation_, row.invoked_at);
+        add_to_alerts(row, now);
         if (!evaluating_) {
             if (resume_ ? row.id <= resume_->last_id : row.invoked_at <= evaluated_from_) {
                 anomalies_.preload(row);
@@ -86,6 +99,9 @@ void Analytics::apply(const storage::Batch& batch, TimePoint now) {
     }
     if (!batch.more && !evaluating_) {
         begin_evaluation(resume_ ? resume_->until : evaluated_from_);
+    }
+    if (!batch.more && alerts_ && !reporting_alerts_) {
+        begin_alerts();
     }
 }
 
@@ -127,6 +143,117 @@ void Analytics::begin_evaluation(TimePoint until) {
 void Analytics::advance(TimePoint now) {
     metrics_.advance(now);
     anomalies_.advance(now);
+    if (alerts_) {
+        log_time_ = std::max(log_time_, now);
+        alerts_->advance(log_time_);
+    }
+}
+
+void Analytics::resume_alerts(storage::StoredAlertState stored) {
+    if (stored.detectors) {
+        std::size_t unusable = 0;
+        for (storage::AlertStateEntry& entry : stored.detectors->entries) {
+            const std::string skill_name = entry.key;
+            if (!alerts_->restore({std::move(entry.key), std::move(entry.bytes)})) {
+                ++unusable;
+                learning_again_.insert(skill_name);
+            }
+        }
+        if (unusable > 0) {
+            log::kCollector.warning(
+                "{} of {} stored states of alert detectors are damaged or of another version: those skills learn again",
+                unusable, stored.detectors->entries.size());
+        }
+        alerts_resumed_ = unusable < stored.detectors->entries.size();
+        if (alerts_resumed_) {
+            replaces_alert_state_ = false;
+            last_alert_row_ = stored.detectors->last_id;
+            alert_rows_to_ = unusable == 0 ? last_alert_row_ : 0;
+            log_time_ = stored.detectors->until;
+        }
+    }
+    std::ranges::copy_if(stored.alerts.alerts, std::back_inserter(stored_open_alerts_),
+                         [](const Alert& alert) { return !alert.ended_at; });
+    board_.set_stored(std::move(stored.alerts));
+    for (const Alert& alert : alerts_->open()) {
+        board_.update(alert);
+    }
+}
+
+void Analytics::add_to_alerts(const Invocation& row, TimePoint now) {
+    if (!alerts_ || row.id <= alert_rows_to_) {
+        return;
+    }
+    // Rows of a rebuild were logged about when they happened.
+    log_time_ = std::max(log_time_, reporting_alerts_ ? now : std::min(row.invoked_at, now));
+    last_alert_row_ = std::max(last_alert_row_, row.id);
+    alerts_->add(row, log_time_);
+}
+
+void Analytics::note_alert(const Alert& alert) {
+    board_.update(alert);
+    unwritten_alerts_.insert_or_assign(
+        {.detected_at = alert.detected_at, .skill_name = alert.skill_name, .kind = alert.kind}, alert);
+}
+
+void Analytics::begin_alerts() {
+    reporting_alerts_ = true;
+    const std::vector<Alert> open = alerts_->open();
+    const auto is_open = [&open](const Alert& alert) {
+        return std::ranges::any_of(
+            open, [&](const Alert& other) { return other.skill_name == alert.skill_name && other.kind == alert.kind; });
+    };
+    // Without a state, the past is only learned from, but a problem that still exists is reported.
+    const auto is_resumed = [this](const Alert& alert) {
+        return alerts_resumed_ && !learning_again_.contains(alert.skill_name);
+    };
+    for (const anomaly::AlertChange& change : alerts_->take_changes()) {
+        if (is_resumed(change.alert)) {
+            note_alert(change.alert);
+        }
+    }
+    for (const Alert& alert : open) {
+        if (!is_resumed(alert)) {
+            note_alert(alert);
+        }
+    }
+    learning_again_.clear();
+    for (Alert& alert : std::exchange(stored_open_alerts_, {})) {
+        const AlertBoard::Key key{.detected_at = alert.detected_at, .skill_name = alert.skill_name, .kind = alert.kind};
+        if (!is_open(alert) && !unwritten_alerts_.contains(key)) {
+            alert.ended_at = std::max(alert.detected_at, log_time_);
+            alert.end = AlertEnd::accepted;
+            note_alert(alert);
+        }
+    }
+}
+
+void Analytics::collect_alerts(Pending& pending, TimePoint now) {
+    if (!alerts_ || !reporting_alerts_) {
+        return;
+    }
+    for (const anomaly::AlertChange& change : alerts_->take_changes()) {
+        note_alert(change.alert);
+    }
+    for (const auto& [key, alert] : unwritten_alerts_) {
+        pending.alerts.push_back(alert);
+    }
+    const bool is_due =
+        alert_state_at_ == TimePoint::min() || now < alert_state_at_ || now >= alert_state_at_ + kAlertStateInterval;
+    if (!unwritten_alert_state_ && is_due) {
+        alert_state_at_ = now;
+        storage::AlertState state;
+        state.last_id = last_alert_row_;
+        state.until = log_time_;
+        state.replaces = replaces_alert_state_;
+        for (anomaly::AlertEngine::State& entry : alerts_->take_state()) {
+            state.entries.push_back({std::move(entry.key), std::move(entry.bytes)});
+        }
+        if (!state.entries.empty()) {
+            unwritten_alert_state_ = std::move(state);
+        }
+    }
+    pending.alert_state = unwritten_alert_state_ ? &*unwritten_alert_state_ : nullptr;
 }
 
 std::optional<storage::CacheRow> Analytics::cache_row(const std::string& skill_name,
@@ -180,6 +307,7 @@ Analytics::Pending Analytics::pending(TimePoint now) {
     if (!evaluated_.empty() || !episodes_.empty()) {
         collect_state(result, now);
     }
+    collect_alerts(result, now);
     return result;
 }
 
@@ -231,6 +359,11 @@ void Analytics::confirm_written(const Pending& written) {
     owns_stored_state_ = owns_stored_state_ || written.replaces_state;
     evaluated_.clear();
     episodes_.clear();
+    unwritten_alerts_.clear();
+    if (written.alert_state != nullptr) {
+        unwritten_alert_state_.reset();
+        replaces_alert_state_ = false;
+    }
 }
 
 }  // namespace session_buddy::app

@@ -55,27 +55,32 @@ Collector::Collector(const Config& config, const Clock& clock, Publish publish)
       follower_(config.db_path, follower_options(config)),
       analytics_(std::make_unique<Analytics>(config, TimePoint{}, std::nullopt,
                                              std::vector<std::pair<std::string, std::string>>{})),
+      detects_alerts_(analytics_->detects_alerts()),
       totals_({.skills = config.metrics_max_skills, .phases = config.metrics_max_phases}),
       watch_(config.db_path, [this] { close_stale_connection(); }) {}
 
 Collector::~Collector() {
-    stop();
+    stop_thread();
 }
 
 // Each Analytics object starts from the detector state and the open anomalies stored in its database.
 std::unique_ptr<Analytics> Collector::create_analytics(TimePoint now) {
     std::optional<DetectorState> resume;
     std::vector<std::pair<std::string, std::string>> open_anomalies;
+    storage::StoredAlertState alerts;
     try {
         if (auto stored = follower_.anomaly_state()) {
             open_anomalies = std::move(stored->open_anomalies);
             resume = parse_detector_state(stored->detector);
         }
+        if (detects_alerts_) {
+            alerts = follower_.alert_state(now - AlertBoard::kShownAfterEnd).value_or(storage::StoredAlertState{});
+        }
     } catch (const storage::StorageError& error) {
         log::kCollector.warning("cannot read the stored anomaly state; detecting anomalies without it: {}",
                                 error.what());
     }
-    return std::make_unique<Analytics>(config_, now, std::move(resume), std::move(open_anomalies));
+    return std::make_unique<Analytics>(config_, now, std::move(resume), std::move(open_anomalies), std::move(alerts));
 }
 
 void Collector::open() {
@@ -92,6 +97,7 @@ void Collector::open() {
     analytics_->advance(now);
     count_totals(kCountTimeAtStart);
     write_back(now);
+    read_stored_alerts(now);
     publish_snapshot(now);
 }
 
@@ -100,9 +106,26 @@ void Collector::start() {
 }
 
 void Collector::stop() {
+    stop_thread();
+    save_alert_state();
+}
+
+void Collector::stop_thread() {
     worker_.request_stop();
     watch_.interrupt();
     worker_.stop();
+}
+
+/// So that the next start need not add the latest rows again.
+void Collector::save_alert_state() {
+    if (!detects_alerts_ || !health_.readable || dropped_ || rebuilding_ || sequence_ == 0) {
+        return;
+    }
+    run_guarded([this] {
+        analytics_->request_alert_state();
+        write_back(clock_.now());
+        return true;
+    });
 }
 
 void Collector::run() {
@@ -247,8 +270,23 @@ void Collector::finish_cycle(TimePoint now) {
         count_totals(std::clamp(std::chrono::duration_cast<std::chrono::milliseconds>(config_.update_interval / 4),
                                 std::chrono::milliseconds{1}, kCountTimePerCycle));
         write_back(now);
+        read_stored_alerts(now);
     }
     publish_snapshot(now);
+}
+
+/// With the ids of those that this cycle wrote.
+void Collector::read_stored_alerts(TimePoint now) {
+    if (!detects_alerts_) {
+        return;
+    }
+    try {
+        if (auto stored = follower_.changed_alerts(now - AlertBoard::kShownAfterEnd)) {
+            analytics_->set_stored_alerts(std::move(*stored));
+        }
+    } catch (const storage::StorageError& error) {
+        log::kCollector.debug("cannot read the stored alerts; the next change retries: {}", error.what());
+    }
 }
 
 bool Collector::clock_jumped(TimePoint now) const {
@@ -315,7 +353,11 @@ void Collector::count_totals(std::chrono::milliseconds time) {
 
 void Collector::write_back(TimePoint now) {
     storage::CycleWriter* const writer = follower_.writer();
-    const Analytics::Pending pending = analytics_->pending(now);
+    Analytics::Pending pending = analytics_->pending(now);
+    if (rebuilding_) {  // which starts from the stored state, and finds the same alerts again
+        pending.alerts.clear();
+        pending.alert_state = nullptr;
+    }
     const storage::TotalsWrites totals = totals_.pending();
     if (writer == nullptr || (pending.empty() && totals.empty())) {
         return;
@@ -325,11 +367,16 @@ void Collector::write_back(TimePoint now) {
                                                    .episodes = pending.episodes,
                                                    .detector_state = pending.detector_state,
                                                    .replaces_state = pending.replaces_state,
+                                                   .alerts = pending.alerts,
+                                                   .alert_state = pending.alert_state,
                                                    .store = follower_.totals(),
                                                    .totals = &totals},
                                                   now);
         analytics_->confirm_written(pending);
         totals_.confirm_written(totals_written);
+        if (!pending.alerts.empty()) {
+            follower_.expect_changed_alerts();
+        }
         if (!pending.episodes.empty()) {
             totals_.request_recheck();  // the new rows of skill_anomalies are counted in the next cycle
         }
@@ -372,6 +419,7 @@ void Collector::publish_snapshot(TimePoint now) {
         last_anomalies_ = std::make_shared<const std::vector<Anomaly>>(anomalies);
     }
     snapshot->anomalies = last_anomalies_;
+    snapshot->alerts = analytics_->alerts(now);
     snapshot->tracked_skills = analytics_->metrics().skills_tracked();
     snapshot->tracked_sessions = analytics_->metrics().sessions_tracked();
     snapshot->tracked_error_types = analytics_->error_types_tracked();

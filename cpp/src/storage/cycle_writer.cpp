@@ -3,10 +3,15 @@
 
 #include <SQLiteCpp/Database.h>
 #include <SQLiteCpp/Transaction.h>
+#include <spdlog/fmt/fmt.h>
 #include <sqlite3.h>
 
+#include <algorithm>
+#include <charconv>
 #include <string_view>
+#include <system_error>
 
+#include "alert_rows.hpp"
 #include "session_buddy/core/timestamp.hpp"
 #include "side_tables.hpp"
 #include "sql.hpp"
@@ -18,6 +23,52 @@ namespace {
 constexpr std::string_view kStatePrefix = "anomaly_detector/";
 constexpr std::string_view kOldStateKey = "anomaly_detector";  // the whole state, as earlier versions wrote it
 constexpr std::string_view kStateEnd = "anomaly_detector0";
+
+// Likewise of the alert detectors. The key without the slash has the row and the log time up to which they have read.
+constexpr std::string_view kAlertStatePrefix = "alert_detector/";
+constexpr std::string_view kAlertPositionKey = "alert_detector";
+constexpr std::string_view kAlertStateEnd = "alert_detector0";
+
+using AlertPosition = std::pair<std::int64_t, std::int64_t>;  // row, log time in microseconds: both only grow
+
+AlertPosition position_of(const AlertState& state) {
+    return {state.last_id, state.until.time_since_epoch().count()};
+}
+
+std::string to_text(const AlertPosition& position) {
+    return fmt::format("{} {}", position.first, position.second);
+}
+
+std::optional<AlertPosition> parse_position(std::string_view text) {
+    AlertPosition position;
+    const char* const end = text.data() + text.size();
+    const auto row = std::from_chars(text.data(), end, position.first);
+    if (row.ec != std::errc{} || row.ptr == end || *row.ptr != ' ') {
+        return std::nullopt;
+    }
+    const auto time = std::from_chars(row.ptr + 1, end, position.second);
+    return time.ec == std::errc{} && time.ptr == end ? std::optional(position) : std::nullopt;
+}
+
+std::optional<AlertPosition> read_position(SQLite::Database& database) {
+    sql::Statement row(database, "SELECT value FROM session_buddy_state WHERE key = ?1");
+    return row.with(kAlertPositionKey).step() ? parse_position(row.text(0)) : std::nullopt;
+}
+
+/// Ids are not used again, unless the table was created again, or without AUTOINCREMENT.
+std::int64_t last_used_id(SQLite::Database& database) {
+    std::int64_t last = sql::query_integer(database, "SELECT max(id) FROM skill_invocation");
+    if (sql::has_table(database, "sqlite_sequence")) {
+        last = std::max(
+            last, sql::query_integer(database, "SELECT seq FROM sqlite_sequence WHERE name = 'skill_invocation'"));
+    }
+    return last;
+}
+
+std::span<const std::uint8_t> bytes_of(std::string_view text) {
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): bytes of a blob
+    return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
 
 }  // namespace
 
@@ -49,6 +100,8 @@ struct CycleWriter::Statements {
     void write_cache(std::span<const CacheRow> rows, TimePoint now);
     void write_episodes(std::span<const EpisodeChange> episodes);
     void write_state(std::span<const StateEntry> entries, bool replaces);
+    void write_alerts(std::span<const Alert> alerts);
+    void write_alert_state(const AlertState& state);
 
   private:
     SQLite::Database& database;
@@ -58,6 +111,8 @@ struct CycleWriter::Statements {
     sql::DeferredStatement end_episode;
     std::optional<sql::Statement> put_state;
     sql::DeferredStatement remove_state;
+    std::optional<AlertRowWriter> alert_rows;
+    std::optional<sql::Statement> put_alert_state;
 };
 
 void CycleWriter::Statements::write_cache(std::span<const CacheRow> rows, TimePoint now) {
@@ -114,6 +169,49 @@ void CycleWriter::Statements::write_state(std::span<const StateEntry> entries, b
     }
 }
 
+void CycleWriter::Statements::write_alerts(std::span<const Alert> alerts) {
+    if (alerts.empty()) {
+        return;
+    }
+    if (!alert_rows) {
+        create_side_tables(database, SideTable::Group::state);
+        create_side_tables(database, SideTable::Group::alerts);
+        alert_rows.emplace(database);
+    }
+    alert_rows->write(alerts);
+}
+
+/// Several servers may write: the entries of all detectors must be those of one position. A server that is behind
+/// writes nothing; what it leaves out, the one that is ahead has written.
+void CycleWriter::Statements::write_alert_state(const AlertState& state) {
+    if (!put_alert_state) {
+        create_side_tables(database, SideTable::Group::state);
+        put_alert_state.emplace(database,
+                                "INSERT OR REPLACE INTO session_buddy_state (key, value) SELECT ?1, ?2"
+                                " WHERE ?3 = '' OR EXISTS (SELECT 1 FROM skill_metrics WHERE skill_name = ?3)");
+    }
+    if (state.replaces) {
+        sql::Statement(database, "DELETE FROM session_buddy_state WHERE key >= ?1 AND key < ?2")
+            .with(kAlertStatePrefix, kAlertStateEnd)
+            .run();
+    } else if (const auto stored = read_position(database); stored && *stored >= position_of(state)) {
+        return;
+    }
+    for (const AlertStateEntry& entry : state.entries) {
+        const std::string key = std::string(kAlertStatePrefix) + entry.key;
+        if (entry.bytes.empty()) {
+            remove_state.with(key).run();
+            continue;
+        }
+        put_alert_state->reset();
+        put_alert_state->bind(1, key);
+        put_alert_state->bind_blob(2, bytes_of(entry.bytes));
+        put_alert_state->bind(3, std::string_view(entry.key));
+        put_alert_state->run();
+    }
+    put_alert_state->with(kAlertPositionKey, to_text(position_of(state)), std::string_view()).run();
+}
+
 CycleWriter::CycleWriter(SQLite::Database& database) : database_(database) {}
 
 CycleWriter::~CycleWriter() = default;
@@ -121,7 +219,7 @@ CycleWriter::~CycleWriter() = default;
 bool CycleWriter::write(const CycleWrites& writes, TimePoint now) {
     const bool has_totals = writes.totals != nullptr && !writes.totals->empty();
     if (writes.cache.empty() && writes.episodes.empty() && writes.detector_state.empty() && !writes.replaces_state &&
-        !has_totals) {
+        writes.alerts.empty() && writes.alert_state == nullptr && !has_totals) {
         return true;
     }
     if (!statements_) {
@@ -133,6 +231,10 @@ bool CycleWriter::write(const CycleWrites& writes, TimePoint now) {
             statements_->write_cache(writes.cache, now);
             statements_->write_episodes(writes.episodes);
             statements_->write_state(writes.detector_state, writes.replaces_state);
+            statements_->write_alerts(writes.alerts);
+            if (writes.alert_state != nullptr) {
+                statements_->write_alert_state(*writes.alert_state);
+            }
             const bool wrote_totals = !has_totals || writes.store->write(*writes.totals);
             transaction.commit();
             return wrote_totals;
@@ -144,6 +246,30 @@ bool CycleWriter::write(const CycleWrites& writes, TimePoint now) {
         }
         throw;
     }
+}
+
+StoredAlertState read_alert_state(SQLite::Database& database, TimePoint ended_since) {
+    return sql::translated(database.getFilename(), "cannot read", [&] {
+        const SQLite::Transaction transaction(database, SQLite::TransactionBehavior::DEFERRED);
+        StoredAlertState stored{.detectors = std::nullopt, .alerts = select_current_alerts(database, ended_since)};
+        if (!sql::has_table(database, "session_buddy_state")) {
+            return stored;
+        }
+        const auto position = read_position(database);
+        if (!position || position->first > last_used_id(database)) {
+            return stored;
+        }
+        AlertState& state = stored.detectors.emplace();
+        state.last_id = position->first;
+        state.until = TimePoint{std::chrono::microseconds{position->second}};
+        sql::Statement entries(database, "SELECT key, value FROM session_buddy_state WHERE key >= ?1 AND key < ?2");
+        entries.with(kAlertStatePrefix, kAlertStateEnd);
+        while (entries.step()) {
+            state.entries.push_back(
+                {std::string(entries.text(0).substr(kAlertStatePrefix.size())), std::string(entries.text(1))});
+        }
+        return stored;
+    });
 }
 
 std::vector<StateEntry> read_detector_state(SQLite::Database& database) {

@@ -11,6 +11,7 @@
 #include <optional>
 #include <utility>
 
+#include "alert_rows.hpp"
 #include "change_counter.hpp"
 #include "connection.hpp"
 #include "file_state.hpp"
@@ -87,6 +88,7 @@ struct FollowerStatements {
                                      kInvocationColumns)),
           pruning(database),
           changes(database),
+          alert_changes(database, "SELECT value FROM session_buddy_state WHERE key = ?1"),
           marks(database),
           lifetimes(database) {}
 
@@ -98,6 +100,7 @@ struct FollowerStatements {
     sql::Statement rows;
     PruneStateReader pruning;
     ChangeCounterReader changes;
+    sql::DeferredStatement alert_changes;
     MarkReader marks;
     LifetimeReader lifetimes;
 };
@@ -143,6 +146,8 @@ struct Follower::Impl {
     int own_changes = 0;
     steady_clock::time_point last_checkpoint;
     bool skip_logged = false;
+    bool alerts_may_differ = true;              ///< from those that were read last
+    std::optional<std::int64_t> alert_changes;  ///< their number when alerts were read last
 
     Connection connection;
 
@@ -173,6 +178,8 @@ struct Follower::Impl {
         check_due = false;
         wal_grew = true;
         own_changes = 0;
+        alerts_may_differ = true;
+        alert_changes.reset();
     }
 
     /// Installs the change counter if it is missing. Until that succeeds, only audits find changes. A program that
@@ -267,6 +274,7 @@ struct Follower::Impl {
         if (changed) {
             audit_due = true;
             wal_grew = true;
+            alerts_may_differ = true;
         }
         const auto began = steady_clock::now();
         const bool is_rebuilding = !position.ranges.empty();
@@ -471,6 +479,13 @@ struct Follower::Impl {
         return last;
     }
 
+    /// A counter that each write to the alerts increments.
+    [[nodiscard]] std::int64_t read_alert_changes() {
+        return sql::has_known_table(connection.database(), "session_buddy_state")
+                   ? statements->alert_changes.with(kAlertChangesKey).first_integer()
+                   : 0;
+    }
+
     void report_skipped(std::int64_t id) {
         if (!skip_logged) {
             skip_logged = true;
@@ -537,6 +552,38 @@ std::optional<StoredAnomalyState> Follower::anomaly_state() {
     }
     SQLite::Database& database = impl_->connection.database();
     return StoredAnomalyState{.open_anomalies = open_anomalies(database), .detector = read_detector_state(database)};
+}
+
+std::optional<StoredAlertState> Follower::alert_state(TimePoint ended_since) {
+    if (!impl_->connection.is_open()) {
+        return std::nullopt;
+    }
+    return impl_->connection.run("cannot read", [&] {
+        impl_->alert_changes = impl_->read_alert_changes();  // before the alerts: a later change is seen next time
+        return std::optional(read_alert_state(impl_->connection.database(), ended_since));
+    });
+}
+
+std::optional<StoredAlerts> Follower::changed_alerts(TimePoint ended_since) {
+    if (!impl_->connection.is_open() || !impl_->alerts_may_differ) {
+        return std::nullopt;
+    }
+    return impl_->connection.run("cannot read", [&]() -> std::optional<StoredAlerts> {
+        const std::int64_t changes = impl_->read_alert_changes();
+        impl_->alerts_may_differ = false;
+        if (impl_->alert_changes == changes) {
+            return std::nullopt;
+        }
+        SQLite::Database& database = impl_->connection.database();
+        const SQLite::Transaction transaction(database, SQLite::TransactionBehavior::DEFERRED);
+        auto alerts = select_current_alerts(database, ended_since);
+        impl_->alert_changes = changes;
+        return alerts;
+    });
+}
+
+void Follower::expect_changed_alerts() {
+    impl_->alerts_may_differ = true;
 }
 
 TotalsStore* Follower::totals() {

@@ -39,7 +39,6 @@ std::string add_counts(std::string_view table, std::string_view key, const std::
 // NOLINTBEGIN(cppcoreguidelines-macro-usage): literals can be joined only by the preprocessor
 /// The keys of the detector's state for the open episodes of skill ?1: of the completion rate, and of the duration.
 #define SESSION_BUDDY_EPISODE_KEYS "('anomaly_detector/episode/0/' || ?1, 'anomaly_detector/episode/1/' || ?1)"
-#define SESSION_BUDDY_EPISODE_KEY_LENGTH "27"
 // NOLINTEND(cppcoreguidelines-macro-usage)
 
 std::vector<SideTable> all_tables() {
@@ -49,9 +48,12 @@ std::vector<SideTable> all_tables() {
         {.name = "session_buddy_state",
          .group = Group::state,
          .definition = "(key TEXT PRIMARY KEY, value) WITHOUT ROWID",
-         .on_forget = "DELETE FROM session_buddy_state WHERE key IN " SESSION_BUDDY_EPISODE_KEYS,
-         .on_rename = "UPDATE OR IGNORE session_buddy_state SET key = substr(key, 1, " SESSION_BUDDY_EPISODE_KEY_LENGTH
-                      ") || ?2, value = json_set(value, '$.skill_name', ?2) WHERE key IN " SESSION_BUDDY_EPISODE_KEYS},
+         .on_forget = "DELETE FROM session_buddy_state WHERE key IN " SESSION_BUDDY_EPISODE_KEYS
+                      " OR key = 'alert_detector/' || ?1",
+         .on_rename = "UPDATE OR IGNORE session_buddy_state SET key = substr(key, 1, length(key) - length(?1)) || ?2,"
+                      " value = CASE WHEN key IN " SESSION_BUDDY_EPISODE_KEYS
+                      " THEN json_set(value, '$.skill_name', ?2) ELSE value END"
+                      " WHERE key IN " SESSION_BUDDY_EPISODE_KEYS " OR key = 'alert_detector/' || ?1"},
         {.name = "session_buddy_totals",
          .group = Group::totals,
          .definition = fmt::format("(skill_name TEXT NOT NULL, workflow_phase TEXT NOT NULL,"

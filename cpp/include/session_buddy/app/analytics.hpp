@@ -1,9 +1,12 @@
-// The metrics and anomaly engines of one database, fed from the same batches. The collector builds a new one when the
-// database was replaced or must be read again.
+// The metrics, anomaly and alert engines of one database, fed from the same batches. The collector builds a new one
+// when the database was replaced or must be read again.
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -11,7 +14,9 @@
 #include <utility>
 #include <vector>
 
+#include "session_buddy/anomaly/alert_engine.hpp"
 #include "session_buddy/anomaly/anomaly_engine.hpp"
+#include "session_buddy/app/alert_board.hpp"
 #include "session_buddy/app/detector_state.hpp"
 #include "session_buddy/core/config.hpp"
 #include "session_buddy/metrics/metrics_engine.hpp"
@@ -23,9 +28,9 @@ namespace session_buddy::app {
 class Analytics {
   public:
     /// `resume` is the detector state stored in the database, `open_anomalies` the (skill, type) pairs of the open rows
-    /// of skill_anomalies.
+    /// of skill_anomalies, `alerts` the state of the alert detectors and the stored alerts.
     Analytics(const Config& config, TimePoint now, std::optional<DetectorState> resume,
-              std::vector<std::pair<std::string, std::string>> open_anomalies);
+              std::vector<std::pair<std::string, std::string>> open_anomalies, storage::StoredAlertState alerts = {});
 
     /// How far back a rebuild must read.
     [[nodiscard]] static std::chrono::seconds lookback(const Config& config);
@@ -39,6 +44,13 @@ class Analytics {
     [[nodiscard]] metrics::MetricsEngine& metrics() { return metrics_; }
     [[nodiscard]] const std::vector<Anomaly>& anomalies(TimePoint now) const { return anomalies_.reported(now); }
 
+    /// See AlertBoard::at(). Empty while alerts are off.
+    [[nodiscard]] std::shared_ptr<const std::vector<Alert>> alerts(TimePoint now) { return board_.at(now); }
+    [[nodiscard]] bool detects_alerts() const { return alerts_.has_value(); }
+    void set_stored_alerts(storage::StoredAlerts stored) { board_.set_stored(std::move(stored)); }
+    /// Makes the next pending() include the state of the alert detectors.
+    void request_alert_state() { alert_state_at_ = TimePoint::min(); }
+
     /// The open episodes of one skill.
     using Episodes = std::array<std::optional<anomaly::Episode>, anomaly::SkillDetector::channel_count>;
 
@@ -50,8 +62,13 @@ class Analytics {
         bool replaces_state = false;
         std::unordered_map<std::string, Episodes> state;  // the episodes in detector_state, by skill
         std::vector<metrics::MetricsEngine::RecentChange> recent;
+        std::vector<Alert> alerts;
+        const storage::AlertState* alert_state = nullptr;  // valid until confirm_written()
 
-        [[nodiscard]] bool empty() const { return recent.empty() && cache.empty() && detector_state.empty(); }
+        [[nodiscard]] bool empty() const {
+            return recent.empty() && cache.empty() && detector_state.empty() && alerts.empty() &&
+                   alert_state == nullptr;
+        }
     };
     [[nodiscard]] Pending pending(TimePoint now);
     void confirm_written(const Pending& written);
@@ -65,6 +82,12 @@ class Analytics {
     [[nodiscard]] std::optional<storage::CacheRow> cache_row(const std::string& skill_name,
                                                              const metrics::RecentMetrics& recent, TimePoint now) const;
     void collect_state(Pending& pending, TimePoint now) const;
+    void resume_alerts(storage::StoredAlertState stored);
+    void add_to_alerts(const Invocation& row, TimePoint now);
+    /// Reports what the rows read by a rebuild have shown, and ends the stored alerts that no detector has.
+    void begin_alerts();
+    void note_alert(const Alert& alert);
+    void collect_alerts(Pending& pending, TimePoint now);
 
     metrics::MetricsEngine metrics_;
     anomaly::AnomalyEngine anomalies_;
@@ -80,6 +103,20 @@ class Analytics {
     std::vector<storage::EpisodeChange> episodes_;  // not written yet
     std::unordered_map<std::string, Episodes> written_state_;
     bool owns_stored_state_ = false;  // the stored detector state was written by this object
+
+    std::optional<anomaly::AlertEngine> alerts_;  // nullopt: alert_budget is off
+    AlertBoard board_;
+    bool reporting_alerts_ = false;                   // all rows of the rebuild were added
+    bool alerts_resumed_ = false;                     // from a stored state
+    std::unordered_set<std::string> learning_again_;  // skills whose stored state cannot be used
+    std::int64_t alert_rows_to_ = 0;                  // rows up to this one are in the state of all detectors
+    std::int64_t last_alert_row_ = 0;
+    TimePoint log_time_ = TimePoint::min();  // of the alert detectors; never decreases
+    std::vector<Alert> stored_open_alerts_;  // when the rebuild began
+    std::map<AlertBoard::Key, Alert> unwritten_alerts_;
+    bool replaces_alert_state_ = true;
+    std::optional<storage::AlertState> unwritten_alert_state_;
+    TimePoint alert_state_at_ = TimePoint::min();  // when it was collected last
 };
 
 }  // namespace session_buddy::app

@@ -26,13 +26,13 @@ class Collector {
     /// open().
     using Publish = std::function<void(SnapshotPtr)>;
     Collector(const Config& config, const Clock& clock, Publish publish);
-    ~Collector();  // stops
+    ~Collector();  // stops the thread, and writes nothing
 
     /// Opens the database and publishes the first complete snapshot. Throws storage::StorageError.
     void open();
     /// Starts the thread. Its first cycle runs one interval later.
     void start();
-    /// Stops the thread after its current cycle. Idempotent.
+    /// Stops the thread after its current cycle, and writes the state of the alert detectors. Idempotent.
     void stop();
 
     /// Runs one cycle on the caller's thread, as the thread does once per interval; tests call it directly. Database
@@ -43,6 +43,7 @@ class Collector {
     bool push();
 
   private:
+    void stop_thread();
     void run();
     /// Returns the time of this cycle. Schedules a rebuild if the clock jumped since the last one.
     [[nodiscard]] TimePoint begin_cycle();
@@ -63,6 +64,8 @@ class Collector {
     /// Counts rows that are not in the totals yet, for at most `time`.
     void count_totals(std::chrono::milliseconds time);
     void write_back(TimePoint now);
+    void read_stored_alerts(TimePoint now);
+    void save_alert_state();
     void apply(const storage::Batch& batch, TimePoint now);
     void publish_snapshot(TimePoint now);
     void set_health(DatabaseHealth health);
@@ -75,6 +78,7 @@ class Collector {
     std::unique_ptr<Analytics> analytics_;
     // A rebuild that needs several batches collects here while analytics_ is still served.
     std::unique_ptr<Analytics> rebuilding_;
+    const bool detects_alerts_;
     bool dropped_ = false;  // analytics_ is null until a rebuild is complete
     std::chrono::steady_clock::time_point rebuild_at_;
     std::chrono::steady_clock::duration rebuild_pause_{};

@@ -1,4 +1,5 @@
-// Writes the results of one server cycle: skill_metrics_cache, the episodes of skill_anomalies, the detector's state.
+// Writes the results of one server cycle: skill_metrics_cache, the episodes of skill_anomalies, alerts, and the state
+// of the detectors.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "session_buddy/core/clock.hpp"
+#include "session_buddy/storage/alert_store.hpp"
 #include "session_buddy/storage/error.hpp"
 #include "session_buddy/storage/totals_store.hpp"
 
@@ -53,11 +55,32 @@ struct StateEntry {
     std::optional<std::string> text{};  ///< nullopt deletes the entry
 };
 
+/// The state of one alert detector, or of what they share (the key is empty). In the side table `session_buddy_state`.
+struct AlertStateEntry {
+    std::string key;
+    std::string bytes;  ///< empty: delete the entry
+
+    bool operator==(const AlertStateEntry&) const = default;
+};
+
+/// The state of all alert detectors after a row: the entries that changed since it was written last.
+struct AlertState {
+    std::int64_t last_id = 0;  ///< of that row
+    TimePoint until{};         ///< log time
+    bool replaces = false;     ///< delete all entries that are not in `entries`
+    std::vector<AlertStateEntry> entries;
+};
+
 struct CycleWrites {
     std::span<const CacheRow> cache{};
     std::span<const EpisodeChange> episodes{};
     std::span<const StateEntry> detector_state{};
-    bool replaces_state = false;   ///< delete all entries that are not in detector_state
+    bool replaces_state = false;  ///< delete all entries that are not in detector_state
+    /// Alerts that started, changed or ended. An alert that is stored as ended stays so, because several servers may
+    /// write the same alerts.
+    std::span<const Alert> alerts{};
+    /// Not written if the stored state is newer: another server has read further.
+    const AlertState* alert_state = nullptr;
     TotalsStore* store = nullptr;  ///< writes `totals`; must use the same connection
     const TotalsWrites* totals = nullptr;
 };
@@ -87,6 +110,15 @@ struct StoredAnomalyState {
     std::vector<std::pair<std::string, std::string>> open_anomalies;  ///< skill and type
     std::vector<StateEntry> detector;
 };
+
+/// What is read back when the alert detectors start.
+struct StoredAlertState {
+    std::optional<AlertState> detectors;  ///< nullopt if there is none, or if it is of other rows than those that exist
+    StoredAlerts alerts;                  ///< as of the same moment
+};
+
+/// `ended_since`: alerts that ended earlier are left out. Throws StorageError.
+[[nodiscard]] StoredAlertState read_alert_state(SQLite::Database& database, TimePoint ended_since);
 
 /// All entries of the detector's state. Throws StorageError.
 [[nodiscard]] std::vector<StateEntry> read_detector_state(SQLite::Database& database);

@@ -60,6 +60,14 @@ class Follower {
 
     /// What the database knows about anomalies; nullopt if it is not open. Throws StorageError.
     [[nodiscard]] std::optional<StoredAnomalyState> anomaly_state();
+    /// The state of the alert detectors, and the stored alerts without those that ended before `ended_since`; nullopt
+    /// if the database is not open. Throws StorageError.
+    [[nodiscard]] std::optional<StoredAlertState> alert_state(TimePoint ended_since);
+    /// The stored alerts, if any process may have changed them since the last call of this function or of
+    /// alert_state(); else nullopt, without a query if no other connection has written. Throws StorageError.
+    [[nodiscard]] std::optional<StoredAlerts> changed_alerts(TimePoint ended_since);
+    /// Makes changed_alerts() look for changes of this connection, too.
+    void expect_changed_alerts();
     /// The writer of the open connection; nullptr if there is none. Valid until the next poll().
     [[nodiscard]] CycleWriter* writer();
     /// The totals of that connection; same lifetime. Throws StorageError.
