@@ -8,7 +8,9 @@
 namespace session_buddy::anomaly {
 
 /// Spends budget / rate per invocation, where rate is that of all skills' invocations. The rate is estimated at each
-/// full hour of log time from the invocations before, which lose weight over about a week.
+/// full hour of log time from the invocations before, which lose weight over about a week. Never spends more than the
+/// budget of the time that has passed, of which at most two days are saved: after a pause the estimated rate is too
+/// low.
 class AlertBudget {
   public:
     /// `per_second`: expected false alerts per second; 0: none.
@@ -20,7 +22,7 @@ class AlertBudget {
 
     template <typename Archive>
     void archive(Archive& archive) {
-        archive(hour_, in_hour_, count_, hours_, each_);
+        archive(hour_, in_hour_, count_, hours_, each_, last_, saved_);
     }
 
   private:
@@ -29,7 +31,10 @@ class AlertBudget {
     double in_hour_ = 0.0;    // invocations in that hour
     double count_ = 0.0;      // invocations before it, discounted
     double hours_ = 0.0;      // hours before it, discounted
-    double each_ = 0.0;       // seconds per invocation: what one may cost, for a budget of one per second
+    // What an invocation may cost, for a budget of one per second: seconds.
+    double each_ = 0.0;
+    TimePoint last_{};    // time of the latest invocation
+    double saved_ = 0.0;  // seconds that are not spent
 };
 
 }  // namespace session_buddy::anomaly
