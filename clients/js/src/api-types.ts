@@ -3,9 +3,8 @@
 import type { components, operations } from './generated/openapi.js';
 
 type Schemas = components['schemas'];
-type Query<O extends 'listSkills' | 'listGroups' | 'getSeries' | 'listAnomalies' | 'listSessions'> = NonNullable<
-  operations[O]['parameters']['query']
->;
+type Query<O extends 'listSkills' | 'listGroups' | 'getSeries' | 'listAnomalies' | 'listAlerts' | 'listSessions'> =
+  NonNullable<operations[O]['parameters']['query']>;
 type WithDates<Q> = Omit<Q, 'from' | 'to'> & { from?: Date | string; to?: Date | string };
 
 export type ServerInfo = Schemas['Server'];
@@ -24,6 +23,9 @@ export type Series = Schemas['Series'];
 export type SeriesPoint = Schemas['Point'];
 export type AnomalyEpisode = Schemas['Anomaly'];
 export type AnomalyList = Schemas['AnomalyList'];
+export type AlertList = Schemas['AlertList'];
+/** A skill whose alerts do not interrupt. */
+export type Mute = Schemas['Mute'];
 export type SessionList = Schemas['SessionList'];
 
 export type SkillsQuery = Query<'listSkills'>;
@@ -31,4 +33,6 @@ export type SkillSort = NonNullable<SkillsQuery['sort']>;
 export type GroupsQuery = Query<'listGroups'>;
 export type SeriesQuery = Omit<WithDates<Query<'getSeries'>>, 'step'> & { step?: number | string };
 export type AnomaliesQuery = WithDates<Query<'listAnomalies'>>;
+export type AlertsQuery = WithDates<Query<'listAlerts'>>;
+export type MuteOptions = Omit<Schemas['NewMute'], 'skill_name'>;
 export type SessionsQuery = Query<'listSessions'>;

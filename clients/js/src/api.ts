@@ -1,9 +1,13 @@
-// The HTTP client: the read-only API under /api/v1, with typed responses and errors.
+// The HTTP client: the queries and commands under /api/v1, with typed responses and errors.
 import type {
+  AlertList,
+  AlertsQuery,
   AnomaliesQuery,
   AnomalyList,
   GroupList,
   GroupsQuery,
+  Mute,
+  MuteOptions,
   Series,
   SeriesQuery,
   ServerInfo,
@@ -22,7 +26,8 @@ import {
   UnauthorizedError,
   UnexpectedAnswerError,
 } from './errors.js';
-import { findMismatch, SHAPES } from './shape.js';
+import type { Alert } from './messages.js';
+import { ANSWERS, findMismatch, SHAPES, type Shape } from './shape.js';
 
 export interface ApiOptions {
   /** Bearer token, sent in the `Authorization` header, never in the URL. */
@@ -93,41 +98,92 @@ export class SessionBuddyApi {
     return this.#get('anomalies', { ...query }, options);
   }
 
+  /** Rejects with an ApiError of status 404 if the server is too old to have alerts. */
+  alerts(query: AlertsQuery = {}, options?: CallOptions): Promise<AlertList> {
+    return this.#get('alerts', { ...query }, options);
+  }
+
   sessions(query: SessionsQuery = {}, options?: CallOptions): Promise<SessionList> {
     return this.#get('sessions', { ...query }, options);
   }
 
-  async #get<T>(path: keyof typeof SHAPES, query: Query, { signal }: CallOptions = {}): Promise<T> {
+  /** Rejects with an ApiError of code `unknown_alert` if there is no such alert. */
+  acknowledgeAlert(id: number, note = '', options?: CallOptions): Promise<Alert> {
+    return this.#post('alerts/acknowledge', { id, note }, ANSWERS.alert, options);
+  }
+
+  /** Mutes a skill for `seconds`; without them until `unmute()`. */
+  mute(skillName: string, muting: MuteOptions = {}, options?: CallOptions): Promise<Mute> {
+    return this.#post('mutes', { skill_name: skillName, ...muting }, ANSWERS.mute, options);
+  }
+
+  /** Rejects with an ApiError of code `not_muted` if the skill is not muted. */
+  async unmute(skillName: string, options?: CallOptions): Promise<void> {
+    const url = this.#url('mutes', { skill_name: skillName });
+    await this.#fetch(url, { method: 'DELETE' }, {}, ANSWERS.removed, options);
+  }
+
+  async #get<T>(path: keyof typeof SHAPES, query: Query, options?: CallOptions): Promise<T> {
+    const url = this.#url(path, query);
+    const cached = this.#cache.get(url.href);
+    const headers: Record<string, string> = cached ? { 'If-None-Match': cached.etag } : {};
+    const { response, body } = await this.#fetch(url, {}, headers, SHAPES[path], options);
+    if (response.status === 304 && cached) return cached.body as T;
+    return this.#store(url.href, response.headers.get('ETag'), body) as T;
+  }
+
+  async #post<T>(path: string, command: unknown, shape: Shape, options?: CallOptions): Promise<T> {
+    const init = { method: 'POST', body: JSON.stringify(command) };
+    const { body } = await this.#fetch(
+      this.#url(path, {}),
+      init,
+      { 'Content-Type': 'application/json' },
+      shape,
+      options,
+    );
+    return body as T;
+  }
+
+  #url(path: string, query: Query): URL {
     const url = new URL(path, this.#base);
     for (const [name, value] of Object.entries(query)) {
       if (value !== undefined) url.searchParams.set(name, text(value));
     }
-    const headers: Record<string, string> = { Accept: 'application/json' };
+    return url;
+  }
+
+  /** The response, and its body, which has `shape`; a 304 has none. */
+  async #fetch(
+    url: URL,
+    init: RequestInit,
+    extra: Record<string, string>,
+    shape: Shape,
+    { signal }: CallOptions = {},
+  ): Promise<{ response: Response; body: unknown }> {
+    const headers: Record<string, string> = { Accept: 'application/json', ...extra };
     const { token, maxBytes = MAX_BYTES } = this.#options;
     const current = typeof token === 'function' ? await token() : token;
     if (current) headers.Authorization = `Bearer ${current}`;
-    const cached = this.#cache.get(url.href);
-    if (cached) headers['If-None-Match'] = cached.etag;
 
     const timeout = AbortSignal.timeout(this.#options.timeout ?? 15_000);
-    const init: RequestInit = {
-      headers,
-      // Bypass the HTTP cache: this client sends the conditional requests itself and needs to see the 304.
-      cache: 'no-store',
-      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
-    };
     try {
-      const response = await (this.#options.fetch ?? fetch)(url, init);
-      if (response.status === 304 && cached) return cached.body as T;
+      const response = await (this.#options.fetch ?? fetch)(url, {
+        ...init,
+        headers,
+        // Bypass the HTTP cache: this client sends the conditional requests itself and needs to see the 304.
+        cache: 'no-store',
+        signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+      });
+      if (response.status === 304 && 'If-None-Match' in headers) return { response, body: null };
       if (!response.ok) throw await errorOf(response, maxBytes);
       const body: unknown = await jsonOf(response, maxBytes);
-      const where = findMismatch(body, SHAPES[path]);
+      const where = findMismatch(body, shape);
       if (where !== null) {
         throw new UnexpectedAnswerError(
           `not a response of a Session-Buddy server: ${where || 'the body'} is missing or has another type`,
         );
       }
-      return this.#store(url.href, response.headers.get('ETag'), body) as T;
+      return { response, body };
     } catch (error) {
       if (error instanceof SessionBuddyError || signal?.aborted) throw error;
       if (timeout.aborted) throw new TimeoutError('the server did not respond in time');

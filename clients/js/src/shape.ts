@@ -12,6 +12,15 @@ const SKILL: Shape = {
   anomalies: [{ anomaly_type: 'string' }],
 };
 
+const ALERT: Shape = { skill_name: 'string', kind: 'string', detected_at: 'string' };
+const MUTE: Shape = { skill_name: 'string', muted_at: 'string' };
+
+/** Of the answers to commands. */
+export const ANSWERS = { alert: ALERT, mute: MUTE, removed: { removed: 'boolean' } } as const satisfies Record<
+  string,
+  Shape
+>;
+
 /** Required fields by path under /api/v1; only the essential ones, as server versions differ. */
 export const SHAPES = {
   server: {
@@ -42,6 +51,7 @@ export const SHAPES = {
     points: [{ at: 'string', invocation_count: 'number', completed_count: 'number' }],
   },
   anomalies: { total: 'number', anomalies: [{ skill_name: 'string', anomaly_type: 'string', detected_at: 'string' }] },
+  alerts: { total: 'number', budget: 'string', alerts: [ALERT], mutes: [MUTE] },
   sessions: { total: 'number', sessions: [{ session_id: 'string', last_activity_at: 'string' }] },
 } as const satisfies Record<string, Shape>;
 

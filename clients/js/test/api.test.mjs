@@ -57,6 +57,52 @@ test('each request gets its response', async (context) => {
   assert.equal((await api.sessions({ limit: 1 })).sessions[0].session_id, 'test');
 });
 
+test('alerts are listed, and a skill is muted and unmuted', async (context) => {
+  const { api } = await served(context);
+  const { alerts, mutes, budget } = await api.alerts({ state: 'open', from: new Date(Date.now() - 3_600_000) });
+  assert.deepEqual([alerts, mutes, budget], [[], [], '1/week']);
+  const mute = await api.mute('a/b & c', { seconds: 60, reason: 'é' });
+  assert.deepEqual([mute.skill_name, mute.reason], ['a/b & c', 'é']);
+  assert.deepEqual((await api.alerts()).mutes, [mute]);
+  assert.equal((await api.mute('mypy')).until, null);
+  await api.unmute('mypy');
+  await api.unmute('a/b & c');
+  assert.deepEqual((await api.alerts()).mutes, []);
+  await assert.rejects(api.unmute('mypy'), { name: 'ApiError', status: 404, code: 'not_muted' });
+  await assert.rejects(api.acknowledgeAlert(1, 'known'), { name: 'ApiError', status: 404, code: 'unknown_alert' });
+  await assert.rejects(api.mute('mypy', { seconds: 0 }), { name: 'ApiError', status: 400, code: 'bad_request' });
+});
+
+test('a command is sent once, as JSON and with the token', async () => {
+  const asked = [];
+  const answers = ['{"skill_name":"a","kind":"silence","detected_at":""}', '{"removed":true}', '{}'];
+  const fake = async (url, { method, body, headers }) => {
+    asked.push([method, url.href, body, headers['Content-Type'], headers.Authorization]);
+    return new Response(answers.shift());
+  };
+  const api = new SessionBuddyApi('https://example.org/buddy', { fetch: fake, token: TOKEN });
+  await api.acknowledgeAlert(7);
+  await api.unmute('é&x');
+  await assert.rejects(api.mute('x', { reason: 'y' }), UnexpectedAnswerError);
+  assert.deepEqual(asked, [
+    [
+      'POST',
+      'https://example.org/buddy/api/v1/alerts/acknowledge',
+      '{"id":7,"note":""}',
+      'application/json',
+      `Bearer ${TOKEN}`,
+    ],
+    ['DELETE', 'https://example.org/buddy/api/v1/mutes?skill_name=%C3%A9%26x', undefined, undefined, `Bearer ${TOKEN}`],
+    [
+      'POST',
+      'https://example.org/buddy/api/v1/mutes',
+      '{"skill_name":"x","reason":"y"}',
+      'application/json',
+      `Bearer ${TOKEN}`,
+    ],
+  ]);
+});
+
 test('rates leave unknown outcomes out, and durations have quantiles', async (context) => {
   const server = await Server.start(context);
   for (const completed of [true, false]) await server.record('pytest-run', completed);

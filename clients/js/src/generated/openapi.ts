@@ -111,6 +111,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Changes that the sequential test confirmed, and the skills that are muted now.
+         * @description The newest first. Open ones have the values of the last cycle; those that could not be stored have no id and come first. An alert needs attention while it is open, not acknowledged, not muted and not an improvement.
+         */
+        get: operations["listAlerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sessions": {
         parameters: {
             query?: never;
@@ -123,6 +143,50 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/acknowledge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Acknowledge an alert.
+         * @description It stays open, but does not interrupt again. Acknowledging it again replaces time and note. The answer is sent when it is in the database. Without authentication, accepted from loopback only.
+         */
+        post: operations["acknowledgeAlert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mutes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Mute a skill, for a time or until the mute is removed.
+         * @description Its alerts are detected and listed, but do not interrupt. Muting it again replaces the mute; the skill need not be known yet. The answer is sent when it is in the database. Without authentication, accepted from loopback only.
+         */
+        post: operations["muteSkill"];
+        /**
+         * Remove the mute of a skill.
+         * @description Without authentication, accepted from loopback only.
+         */
+        delete: operations["unmuteSkill"];
         options?: never;
         head?: never;
         patch?: never;
@@ -465,6 +529,44 @@ export interface components {
             offset: number;
             anomalies: components["schemas"]["Anomaly"][];
         };
+        AlertList: {
+            at: components["schemas"]["SnapshotTime"];
+            /** @description The option `alert_budget`, the expected number of false alerts of the server, such as 1/week; off if there are none. */
+            budget: string;
+            /** @description Entries of all pages. */
+            total: number;
+            limit: number;
+            offset: number;
+            alerts: components["schemas"]["alert"][];
+            /** @description All skills that are muted now, by name. */
+            mutes: components["schemas"]["Mute"][];
+        };
+        /** @description A skill whose alerts are detected and listed, but do not interrupt. */
+        Mute: {
+            skill_name: components["schemas"]["SkillName"];
+            muted_at: components["schemas"]["Time"];
+            /** @description Null: until it is removed. */
+            until: components["schemas"]["NullableTime"];
+            /** @description At most 500 bytes; may be empty. */
+            reason: string;
+        };
+        Acknowledgement: {
+            /** @description Of the alert. */
+            id: number;
+            /** @description At most 500 bytes of UTF-8 without control characters. */
+            note?: string | null;
+        };
+        NewMute: {
+            skill_name: components["schemas"]["SkillName"];
+            /** @description How long; without it until the mute is removed. */
+            seconds?: number | null;
+            /** @description At most 500 bytes of UTF-8 without control characters. */
+            reason?: string | null;
+        };
+        Removed: {
+            /** @constant */
+            removed: true;
+        };
         SessionList: {
             at: components["schemas"]["SnapshotTime"];
             /** @description Entries of all pages. */
@@ -558,7 +660,7 @@ export interface components {
              * @description For programs.
              * @enum {unknown}
              */
-            error: "bad_request" | "bad_parameter" | "tls_required" | "unauthorized" | "insufficient_scope" | "loopback_only" | "origin_not_allowed" | "host_not_allowed" | "not_found" | "unknown_skill" | "method_not_allowed" | "body_too_large" | "too_many_invocations" | "too_many_runs" | "length_required" | "unsupported_media_type" | "expectation_failed" | "upgrade_required" | "header_too_large" | "too_many_clients" | "too_many_clients_of_address" | "too_many_connections" | "intake_full" | "too_many_queries" | "too_many_unread_responses" | "out_of_memory" | "query_timeout" | "database_unavailable" | "no_intake" | "no_queries" | "stopping" | "internal_error";
+            error: "bad_request" | "bad_parameter" | "tls_required" | "unauthorized" | "insufficient_scope" | "loopback_only" | "origin_not_allowed" | "host_not_allowed" | "not_found" | "unknown_skill" | "unknown_alert" | "not_muted" | "method_not_allowed" | "body_too_large" | "too_many_invocations" | "too_many_runs" | "length_required" | "unsupported_media_type" | "expectation_failed" | "upgrade_required" | "header_too_large" | "too_many_clients" | "too_many_clients_of_address" | "too_many_connections" | "intake_full" | "too_many_queries" | "too_many_unread_responses" | "out_of_memory" | "query_timeout" | "too_many_commands" | "database_unavailable" | "database_read_only" | "no_intake" | "no_queries" | "no_commands" | "stopping" | "internal_error";
             /** @description With bad_parameter: the parameter; of an unknown name, at most 64 bytes. */
             parameter?: string;
             /** @description With bad_request: the field of the submitted record. */
@@ -814,6 +916,15 @@ export interface components {
         QueryUnavailable: {
             headers: {
                 "Retry-After": components["headers"]["RetryAfter"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["http_error"];
+            };
+        };
+        /** @description The database is locked or cannot be written (`database_unavailable`), it is read-only (`database_read_only`), 64 commands are queued (`too_many_commands`), the server is stopping (`stopping`), or commands are not enabled (`no_commands`). */
+        CommandUnavailable: {
+            headers: {
                 [name: string]: unknown;
             };
             content: {
@@ -1103,6 +1214,49 @@ export interface operations {
             503: components["responses"]["QueryUnavailable"];
         };
     };
+    listAlerts: {
+        parameters: {
+            query?: {
+                state?: "all" | "open" | "ended";
+                skill_name?: string;
+                kind?: "completion_rate_fell" | "completion_rate_rose" | "duration_rose" | "duration_fell" | "silence";
+                /** @description Alerts that lasted until then, or later. */
+                from?: string;
+                /** @description Alerts that were detected before. */
+                to?: string;
+                /** @description Alerts of a page. */
+                limit?: number;
+                /** @description Entries before the page. */
+                offset?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of alerts. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    Vary: components["headers"]["Vary"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertList"];
+                };
+            };
+            304: components["responses"]["NotModified"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["HeaderTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["QueryUnavailable"];
+        };
+    };
     listSessions: {
         parameters: {
             query?: {
@@ -1135,6 +1289,173 @@ export interface operations {
             431: components["responses"]["HeaderTooLarge"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["QueryUnavailable"];
+        };
+    };
+    acknowledgeAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Acknowledgement"];
+            };
+        };
+        responses: {
+            /** @description The alert. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["alert"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            /** @description No alert has this id (`unknown_alert`). */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["http_error"];
+                };
+            };
+            /** @description The body has no Content-Length (`length_required`). */
+            411: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["http_error"];
+                };
+            };
+            /** @description The body is larger than 8192 bytes (`body_too_large`). */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["http_error"];
+                };
+            };
+            /** @description The Content-Type is not application/json (`unsupported_media_type`). */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["http_error"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["HeaderTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["CommandUnavailable"];
+        };
+    };
+    muteSkill: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewMute"];
+            };
+        };
+        responses: {
+            /** @description The mute. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Mute"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            /** @description The body has no Content-Length (`length_required`). */
+            411: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["http_error"];
+                };
+            };
+            /** @description The body is larger than 8192 bytes (`body_too_large`). */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["http_error"];
+                };
+            };
+            /** @description The Content-Type is not application/json (`unsupported_media_type`). */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["http_error"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["HeaderTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["CommandUnavailable"];
+        };
+    };
+    unmuteSkill: {
+        parameters: {
+            query: {
+                /**
+                 * @description The whole name.
+                 * @example mypy
+                 */
+                skill_name: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The skill is not muted any more. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Removed"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            /** @description The skill is not muted (`not_muted`). */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["http_error"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["HeaderTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["CommandUnavailable"];
         };
     };
     recordInvocations: {
