@@ -50,6 +50,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         fuzz::check(!request->skill_name || is_valid_skill_name(*request->skill_name), "a skill name is valid");
         fuzz::check(!request->from || !request->to || *request->from < *request->to, "from is before to");
     }
+    if (const auto read = parse_alerts_request(query); const auto* request = accepted(read)) {
+        check_page(request->page, 500);
+        fuzz::check(!request->skill_name || is_valid_skill_name(*request->skill_name), "a skill name is valid");
+        fuzz::check(!request->from || !request->to || *request->from < *request->to, "from is before to");
+    }
+    if (const auto read = parse_unmute_request(query); const auto* request = accepted(read)) {
+        fuzz::check(is_valid_skill_name(request->skill_name), "a skill name is valid");
+    }
     if (const auto read = parse_sessions_request(query); const auto* request = accepted(read)) {
         fuzz::check(request->limit >= 1 && request->limit <= 1000, "a limit is in range");
     }

@@ -19,6 +19,7 @@
 #include "session_buddy/ingest/hook_event.hpp"
 #include "session_buddy/ingest/invocation_json.hpp"
 #include "session_buddy/protocol/problem.hpp"
+#include "session_buddy/server/representation.hpp"
 #include "session_buddy/storage/error.hpp"
 
 namespace session_buddy::app {
@@ -65,18 +66,8 @@ server::HttpReply bad_report(const ingest::ReportFault& fault) {
                               fault.reason, members);
 }
 
-/// Without parameters such as charset, in lower case.
-std::string media_type(std::string_view content_type) {
-    std::string type(content_type.substr(0, content_type.find(';')));
-    std::erase_if(type, [](char character) { return character == ' ' || character == '\t'; });
-    std::ranges::transform(type, type.begin(), [](char character) {
-        return character >= 'A' && character <= 'Z' ? static_cast<char>(character - 'A' + 'a') : character;
-    });
-    return type;
-}
-
 std::optional<ingest::ReportFormat> report_format(std::string_view content_type) {
-    const std::string type = media_type(content_type);
+    const std::string type = server::media_type(content_type);
     if (type == "application/json") {
         return ingest::ReportFormat::json;
     }

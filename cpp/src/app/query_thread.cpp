@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <exception>
+#include <iterator>
 #include <memory>
 #include <new>
 #include <optional>
@@ -81,11 +82,8 @@ bool reads_history(const protocol::ApiQuery& query) {
     return skills != nullptr ? skills->sparkline
                              : std::holds_alternative<protocol::SkillRequest>(query) ||
                                    std::holds_alternative<protocol::SeriesRequest>(query) ||
-                                   std::holds_alternative<protocol::AnomaliesRequest>(query);
-}
-
-server::HttpReply bad_parameter(const protocol::BadParameter& bad) {
-    return problem(400, "bad_parameter", bad.detail, {{"parameter", bad.parameter}});
+                                   std::holds_alternative<protocol::AnomaliesRequest>(query) ||
+                                   std::holds_alternative<protocol::AlertsRequest>(query);
 }
 
 /// Thrown if a series would cover more invocations than one response may hold.
@@ -267,7 +265,7 @@ server::HttpReply QueryThread::bounded_response(const server::QueryRequest& requ
 server::HttpReply QueryThread::look_up(const server::QueryRequest& request, const SnapshotPtr& snapshot) {
     return std::visit(
         Overloaded{
-            [](const protocol::BadParameter& bad) { return bad_parameter(bad); },
+            [](const protocol::BadParameter& bad) { return server::bad_parameter(bad); },
             [&](const protocol::ServerRequest&) {
                 return to_response(protocol::server_response(*snapshot, config_,
                                                              {.started_at = started_at_,
@@ -297,6 +295,7 @@ server::HttpReply QueryThread::look_up(const server::QueryRequest& request, cons
                 return to_response(protocol::anomalies_response(*snapshot, query, history_->queries.episodes(filter)),
                                    request);
             },
+            [&](const protocol::AlertsRequest& query) { return alerts(*snapshot, query, request); },
             [&](const protocol::SessionsRequest& query) {
                 return to_response(protocol::sessions_response(*snapshot, query, config_.session_window), request);
             },
@@ -325,10 +324,27 @@ server::HttpReply QueryThread::series(const protocol::SeriesRequest& query, cons
     const TimePoint now = clock_.now();
     const auto planned = protocol::plan_series(query, now, history_->queries.pruned_before());
     if (const auto* bad = std::get_if<protocol::BadParameter>(&planned)) {
-        return bad_parameter(*bad);
+        return server::bad_parameter(*bad);
     }
     const auto& plan = std::get<protocol::SeriesPlan>(planned);
     return to_response(protocol::series_response(query, plan, history_->series(query.skill_name, plan, now)), request);
+}
+
+server::HttpReply QueryThread::alerts(const Snapshot& snapshot, const protocol::AlertsRequest& query,
+                                      const server::QueryRequest& request) {
+    storage::AlertFilter filter{.skill_name = query.skill_name,
+                                .kind = query.kind,
+                                .from = query.from,
+                                .to = query.to,
+                                .limit = query.page.limit};
+    if (query.state != protocol::AlertState::all) {
+        filter.open = query.state == protocol::AlertState::open;
+    }
+    const auto unstored = std::ssize(protocol::unstored_alerts(snapshot, query));
+    filter.offset = std::max<std::int64_t>(query.page.offset - unstored, 0);
+    return to_response(protocol::alerts_response(snapshot, query, config_.alert_budget,
+                                                 history_->queries.alerts(filter, clock_.now())),
+                       request);
 }
 
 QueryThreads::QueryThreads(const Config& config, const Clock& clock, QueryThread::Metrics metrics)

@@ -32,7 +32,7 @@ struct RealTimeServer::Impl {
                       [this, &owner](const server::QueryRequest& request, const SnapshotPtr& snapshot) {
                           return metrics(request, *snapshot, owner.clock.now());
                       }),
-              network(owner.config, owner.clock, &intake, &queries),
+              network(owner.config, owner.clock, &intake, &queries, &alerts),
               rollup(owner.config, owner.clock),
               retention(owner.config, owner.clock),
               collector(owner.config, owner.clock, [this, &owner](SnapshotPtr snapshot) {

@@ -30,6 +30,8 @@ enum class Order : std::uint8_t { asc, desc };
 constexpr EnumNames kOrders{std::array{EnumName{Order::asc, "asc"}, EnumName{Order::desc, "desc"}}};
 constexpr EnumNames kStates{std::array{EnumName{EpisodeState::all, "all"}, EnumName{EpisodeState::open, "open"},
                                        EnumName{EpisodeState::resolved, "resolved"}}};
+constexpr EnumNames kAlertStates{std::array{EnumName{AlertState::all, "all"}, EnumName{AlertState::open, "open"},
+                                            EnumName{AlertState::ended, "ended"}}};
 
 // nullopt if a % is not followed by two hexadecimal digits.
 std::optional<std::string> decoded(std::string_view text) {
@@ -170,6 +172,20 @@ class QueryReader {
         return std::chrono::seconds{value * unit};
     }
 
+    std::optional<std::string> required_skill_name() {
+        auto name = skill_name();
+        if (!name) {
+            reject("skill_name", "skill_name is required");
+        }
+        return name;
+    }
+
+    void reject_empty_range(const std::optional<TimePoint>& from, const std::optional<TimePoint>& to) {
+        if (from && to && *from >= *to) {
+            reject("from", "from must be before to");
+        }
+    }
+
     Page page(std::int64_t max_limit, std::int64_t limit) {
         return {.limit = integer("limit", 1, max_limit, limit), .offset = integer("offset", 0, kMaxOffset, 0)};
     }
@@ -239,20 +255,14 @@ ApiRequest<GroupsRequest> parse_groups_request(std::string_view query) {
 
 ApiRequest<SkillRequest> parse_skill_request(std::string_view query) {
     QueryReader reader(query, {"skill_name"});
-    auto name = reader.skill_name();
-    if (!name) {
-        reader.reject("skill_name", "skill_name is required");
-    }
-    return reader.result(SkillRequest{std::move(name).value_or("")});
+    return reader.result(SkillRequest{reader.required_skill_name().value_or("")});
 }
 
 ApiRequest<SeriesRequest> parse_series_request(std::string_view query) {
     QueryReader reader(query, {"skill_name", "from", "to", "step"});
     SeriesRequest request{
         .skill_name = reader.skill_name(), .from = reader.time("from"), .to = reader.time("to"), .step = reader.step()};
-    if (request.from && request.to && *request.from >= *request.to) {
-        reader.reject("from", "from must be before to");
-    }
+    reader.reject_empty_range(request.from, request.to);
     return reader.result(std::move(request));
 }
 
@@ -324,9 +334,24 @@ ApiRequest<AnomaliesRequest> parse_anomalies_request(std::string_view query) {
     }
     request.from = reader.time("from");
     request.to = reader.time("to");
-    if (request.from && request.to && *request.from >= *request.to) {
-        reader.reject("from", "from must be before to");
+    reader.reject_empty_range(request.from, request.to);
+    request.page = reader.page(kMaxLimit, kLimit);
+    return reader.result(std::move(request));
+}
+
+ApiRequest<AlertsRequest> parse_alerts_request(std::string_view query) {
+    constexpr std::int64_t kMaxLimit = 500;
+    constexpr std::int64_t kLimit = 100;
+    QueryReader reader(query, {"state", "skill_name", "kind", "from", "to", "limit", "offset"});
+    AlertsRequest request;
+    request.state = reader.choice("state", kAlertStates, AlertState::all);
+    request.skill_name = reader.skill_name();
+    if (reader.find("kind") != nullptr) {
+        request.kind = reader.choice("kind", kAlertKinds, AlertKind::completion_rate_fell);
     }
+    request.from = reader.time("from");
+    request.to = reader.time("to");
+    reader.reject_empty_range(request.from, request.to);
     request.page = reader.page(kMaxLimit, kLimit);
     return reader.result(std::move(request));
 }
@@ -336,6 +361,11 @@ ApiRequest<SessionsRequest> parse_sessions_request(std::string_view query) {
     constexpr std::int64_t kLimit = 100;
     QueryReader reader(query, {"limit"});
     return reader.result(SessionsRequest{reader.integer("limit", 1, kMaxLimit, kLimit)});
+}
+
+ApiRequest<UnmuteSkill> parse_unmute_request(std::string_view query) {
+    QueryReader reader(query, {"skill_name"});
+    return reader.result(UnmuteSkill{reader.required_skill_name().value_or("")});
 }
 
 }  // namespace session_buddy::protocol

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <optional>
 #include <ranges>
 #include <span>
@@ -110,6 +111,36 @@ std::vector<EpisodeItem> merge_episodes(const Snapshot& snapshot, const Anomalie
         }
     }
     return episodes;
+}
+
+bool matches(const Alert& alert, const AlertsRequest& request) {
+    return (request.state == AlertState::all || (request.state == AlertState::open) == !alert.ended_at) &&
+           (!request.skill_name || *request.skill_name == alert.skill_name) &&
+           (!request.kind || *request.kind == alert.kind) &&
+           (!request.from || !alert.ended_at || *alert.ended_at >= *request.from) &&
+           (!request.to || alert.detected_at < *request.to);
+}
+
+bool is_same(const Alert& left, const Alert& right) {
+    if (left.id != 0 && right.id != 0) {
+        return left.id == right.id;
+    }
+    return left.skill_name == right.skill_name && left.kind == right.kind && left.detected_at == right.detected_at;
+}
+
+// Replaces the values of a stored alert that is still open by those of the last cycle, except what people have set.
+void refresh(Alert& stored, const std::vector<Alert>& current) {
+    const auto found = std::ranges::find_if(
+        current, [&stored](const Alert& alert) { return !alert.ended_at && is_same(alert, stored); });
+    if (found == current.end() || stored.ended_at) {
+        return;
+    }
+    Alert refreshed = *found;
+    refreshed.id = stored.id;
+    refreshed.acknowledged_at = stored.acknowledged_at;
+    refreshed.note = std::move(stored.note);
+    refreshed.muted = stored.muted;
+    stored = std::move(refreshed);
 }
 
 // The anomalies by skill, in the order of the snapshot: largest score first.
@@ -365,6 +396,67 @@ ApiBody anomalies_response(const Snapshot& snapshot, const AnomaliesRequest& req
                 append_object<kEpisode, EpisodeItem>);
     out += '}';
     return body;
+}
+
+std::vector<const Alert*> unstored_alerts(const Snapshot& snapshot, const AlertsRequest& request) {
+    std::vector<const Alert*> unstored;
+    for (const Alert& alert : *snapshot.alerts) {
+        if (alert.id == 0 && matches(alert, request)) {
+            unstored.push_back(&alert);
+        }
+    }
+    return unstored;
+}
+
+ApiBody alerts_response(const Snapshot& snapshot, const AlertsRequest& request, std::string_view budget,
+                        storage::AlertPage stored) {
+    const auto unstored = unstored_alerts(snapshot, request);
+    const auto skipped = static_cast<std::size_t>(std::min<std::int64_t>(request.page.offset, std::ssize(unstored)));
+    std::vector<Alert> alerts;
+    std::int64_t total = stored.total;
+    for (std::size_t i = 0; i < unstored.size(); ++i) {
+        // A cycle may have stored it after the snapshot.
+        if (std::ranges::any_of(stored.alerts, [&](const Alert& alert) { return is_same(alert, *unstored[i]); })) {
+            continue;
+        }
+        ++total;
+        if (i >= skipped) {
+            alerts.push_back(*unstored[i]);
+        }
+    }
+    for (Alert& alert : stored.alerts) {
+        refresh(alert, *snapshot.alerts);
+        alerts.push_back(std::move(alert));
+    }
+    alerts.resize(std::min(alerts.size(), static_cast<std::size_t>(request.page.limit)));
+    ApiBody body = begin_with_timestamp(snapshot);
+    std::string& out = body.text;
+    append_member(out, "budget", budget);
+    append_member(out, "total", total);
+    append_member(out, "limit", request.page.limit);
+    append_member(out, "offset", request.page.offset);
+    append_key(out, "alerts");
+    append_objects<kAlert>(out, alerts);
+    append_key(out, "mutes");
+    append_objects<kMute>(out, stored.mutes);
+    out += '}';
+    return body;
+}
+
+std::string command_response(const Alert& acknowledged) {
+    std::string out;
+    append_object<kAlert>(out, acknowledged);
+    return out;
+}
+
+std::string command_response(const Mute& mute) {
+    std::string out;
+    append_object<kMute>(out, mute);
+    return out;
+}
+
+std::string command_response(Unmuted /*unmuted*/) {
+    return R"({"removed":true})";
 }
 
 ApiBody sessions_response(const Snapshot& snapshot, const SessionsRequest& request, Seconds window) {

@@ -16,6 +16,7 @@
 #include "registry.hpp"
 #include "session_buddy/core/config.hpp"
 #include "session_buddy/core/counter.hpp"
+#include "session_buddy/server/alert_commands.hpp"
 #include "session_buddy/server/intake.hpp"
 #include "session_buddy/server/queries.hpp"
 #include "tls_context.hpp"
@@ -59,11 +60,12 @@ inline constexpr std::size_t kReadBytes = 65536;
 
 struct ServerContext {
     ServerContext(const Config& settings, const Clock& wall_clock, Intake* data_intake = nullptr,
-                  Queries* query_side = nullptr)
+                  Queries* query_side = nullptr, AlertCommands* command_side = nullptr)
         : config(settings),
           clock(wall_clock),
           intake(data_intake),
           queries(query_side),
+          commands(command_side),
           trusted_proxies(IpNetworks::parse(settings.trusted_proxies)),
           origin_policy(settings),
           admission(settings) {
@@ -75,9 +77,10 @@ struct ServerContext {
     const Config config;
     const Clock& clock;
     const Assets& assets = dashboard();
-    Intake* const intake;          // nullptr: ingestion is not enabled
-    Queries* const queries;        // nullptr: queries are not enabled
-    std::size_t intake_bytes = 0;  // bytes of request bodies in flight: being read or waiting for `intake`
+    Intake* const intake;           // nullptr: ingestion is not enabled
+    Queries* const queries;         // nullptr: queries are not enabled
+    AlertCommands* const commands;  // nullptr: commands about alerts are not enabled
+    std::size_t intake_bytes = 0;   // bytes of request bodies in flight: being read or waiting for `intake`
     const IpNetworks trusted_proxies;
     OriginPolicy origin_policy;
     TlsContextPtr tls;                         // for new connections; nullptr: no TLS

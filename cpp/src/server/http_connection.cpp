@@ -18,6 +18,7 @@
 #include "session_buddy/core/log.hpp"
 #include "session_buddy/core/overloaded.hpp"
 #include "session_buddy/core/timestamp.hpp"
+#include "session_buddy/server/representation.hpp"
 
 namespace session_buddy::server {
 
@@ -40,6 +41,25 @@ std::string printable_prefix(std::string_view value) {
 // A no-cors load by a page of another site, such as an image: browsers send no Origin with it.
 bool is_from_other_site(const http::request_header<>& request, std::string_view allowed_origin) {
     return allowed_origin.empty() && request["Sec-Fetch-Site"] == "cross-site";
+}
+
+std::variant<AlertCommand, HttpReply> command_in_body(const http::request<http::string_body>& request,
+                                                      CommandParser parse) {
+    if (media_type(request[http::field::content_type]) != "application/json") {
+        return http_error(415, "unsupported_media_type", "The Content-Type must be application/json");
+    }
+    auto parsed = parse(request.body());
+    if (const auto* const bad = std::get_if<protocol::BadBody>(&parsed)) {
+        return bad_body(*bad);
+    }
+    return std::get<AlertCommand>(std::move(parsed));
+}
+
+std::variant<AlertCommand, HttpReply> command_in_query(UnmuteRequest unmute) {
+    if (const auto* const bad = std::get_if<protocol::BadParameter>(&unmute)) {
+        return bad_parameter(*bad);
+    }
+    return std::get<UnmuteSkill>(std::move(unmute));
 }
 
 bool grants(const auth::Identity* identity, auth::Scope needed) {
@@ -125,7 +145,8 @@ void HttpConnection::read() {
     http::async_read_header(stream_, buffer_, *parser_, when_read(&HttpConnection::on_header));
 }
 
-// The body of an ingestion request is read only after the request was accepted; any other body is small and ignored.
+// The body of an ingestion request is read only after the request was accepted; any other body is small, and ignored
+// unless it is that of a command.
 void HttpConnection::on_header() {
     route_ = route_of(parser_->get(), context_.assets);
     if (std::holds_alternative<IntakeRequest::Kind>(route_) || parser_->is_done()) {
@@ -210,6 +231,8 @@ void HttpConnection::serve(const std::optional<auth::Verdict>& verdict) {
                    [&](const Asset* asset) { answer(asset_reply(*asset, parser_->get())); },
                    [&](IntakeRequest::Kind kind) { receive_events(kind); },
                    [&](protocol::ApiQuery& query) { submit_query(std::move(query)); },
+                   [&](CommandParser parse) { submit_command(command_in_body(parser_->get(), parse)); },
+                   [&](UnmuteRequest& unmute) { submit_command(command_in_query(std::move(unmute))); },
                },
                route_);
 }
@@ -239,11 +262,18 @@ bool HttpConnection::is_local_client() const {
     return peer_.address.is_loopback() && (!through_proxy || peer_.forwarded);
 }
 
+bool HttpConnection::may_write(std::string_view what) {
+    const bool allowed = context_.tokens != nullptr || is_local_client();
+    if (!allowed) {
+        log::kServerHttp.debug("{} from {} rejected: not from loopback", what, peer_.name);
+        answer(loopback_only());
+    }
+    return allowed;
+}
+
 void HttpConnection::receive_events(IntakeRequest::Kind kind) {
     const auto& request = parser_->get();
-    if (context_.tokens == nullptr && !is_local_client()) {
-        log::kServerHttp.debug("ingestion from {} rejected: not from loopback", peer_.name);
-        answer(loopback_only());
+    if (!may_write("ingestion")) {
         return;
     }
     if (context_.intake == nullptr) {
@@ -318,6 +348,24 @@ void HttpConnection::submit_query(protocol::ApiQuery query) {
                               .clients = context_.admission.clients(),
                               .may_see_paths = context_.tokens != nullptr || is_local_client()},
                              answer_later());
+}
+
+void HttpConnection::submit_command(std::variant<AlertCommand, HttpReply> command) {
+    if (!may_write("command")) {
+        return;
+    }
+    if (auto* const fault = std::get_if<HttpReply>(&command)) {
+        answer(std::move(*fault));
+    } else if (context_.commands == nullptr) {
+        answer(http_error(503, "no_commands", "Commands about alerts are not enabled on this server"));
+    } else {
+        auto& accepted = std::get<AlertCommand>(command);
+        const bool unmutes = std::holds_alternative<UnmuteSkill>(accepted);
+        context_.commands->submit(std::move(accepted),
+                                  [respond = answer_later(), unmutes](const AlertCommandResult& result) mutable {
+                                      respond(command_reply(result, unmutes));
+                                  });
+    }
 }
 
 void HttpConnection::reject_origin(OriginPolicy::Verdict verdict) {

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 
 #include "asio.hpp"
 #include "context.hpp"
@@ -51,11 +52,14 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
     void open_websocket(const std::optional<auth::Verdict>& verdict);
     void upgrade(const UpgradeDecision& decision);
     [[nodiscard]] bool is_local_client() const;
+    // Answers clients that may not; `what` is for the log.
+    [[nodiscard]] bool may_write(std::string_view what);
     void receive_events(IntakeRequest::Kind kind);
     void read_ingestion_body();
     void on_body_chunk();
     void submit_to_intake();
     void submit_query(protocol::ApiQuery query);
+    void submit_command(std::variant<AlertCommand, HttpReply> command);
     void answer(HttpReply reply);
     void send(HttpReply reply);
     void on_sent(const error_code& error);
@@ -63,7 +67,7 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
     void set_timeout(Seconds timeout) { deadline_ = std::chrono::steady_clock::now() + steady(timeout); }
     // The handler of a read that continues with `next`, unless it failed or the connection was aborted.
     [[nodiscard]] auto when_read(void (HttpConnection::*next)());
-    // The callback of Intake and Queries, for any thread, that answers on the network thread.
+    // The callback of Intake, Queries and AlertCommands, for any thread, that answers on the network thread.
     [[nodiscard]] auto answer_later();
 
     Stream stream_;

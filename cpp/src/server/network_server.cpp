@@ -49,8 +49,8 @@ std::chrono::steady_clock::duration timeout_check_interval(const Config& config)
 struct NetworkServer::Impl {
     enum class Phase { created, bound, running, stopped };
 
-    Impl(const Config& config, const Clock& clock, Intake* intake, Queries* queries)
-        : context(config, clock, intake, queries), timeout_timer(io), shutdown_timer(io) {}
+    Impl(const Config& config, const Clock& clock, Intake* intake, Queries* queries, AlertCommands* commands)
+        : context(config, clock, intake, queries, commands), timeout_timer(io), shutdown_timer(io) {}
 
     void run();
     void broadcast_pending();
@@ -178,8 +178,9 @@ void NetworkServer::Impl::begin_shutdown() {
     });
 }
 
-NetworkServer::NetworkServer(const Config& config, const Clock& clock, Intake* intake, Queries* queries)
-    : impl_(std::make_unique<Impl>(config, clock, intake, queries)) {}
+NetworkServer::NetworkServer(const Config& config, const Clock& clock, Intake* intake, Queries* queries,
+                             AlertCommands* commands)
+    : impl_(std::make_unique<Impl>(config, clock, intake, queries, commands)) {}
 
 NetworkServer::~NetworkServer() {
     stop();

@@ -5,8 +5,11 @@
 
 #include <boost/beast/http/field.hpp>
 #include <utility>
+#include <variant>
 
 #include "credentials.hpp"
+#include "session_buddy/core/overloaded.hpp"
+#include "session_buddy/protocol/api_response.hpp"
 #include "session_buddy/server/representation.hpp"
 
 namespace session_buddy::server {
@@ -30,6 +33,28 @@ std::pair<std::string, std::string> challenge(std::string_view error = {}) {
     return {"WWW-Authenticate", fmt::format(R"(Bearer realm="session-buddy"{})", error)};
 }
 
+HttpReply command_error(AlertCommandError error, bool unmutes) {
+    constexpr unsigned kRetrySeconds = 2;
+    switch (error) {
+        case AlertCommandError::not_found:
+            return unmutes ? http_error(404, "not_muted", "The skill is not muted")
+                           : http_error(404, "unknown_alert", "No alert has this id; /api/v1/alerts lists all alerts");
+        case AlertCommandError::read_only:
+            return http_error(503, "database_read_only",
+                              "The database is read-only: alerts cannot be acknowledged, skills not muted");
+        case AlertCommandError::locked:
+            return http_error(503, "database_unavailable", "The database is locked by another program; retry later", {},
+                              kRetrySeconds);
+        case AlertCommandError::too_many:
+            return http_error(503, "too_many_commands", "Too many commands are queued; retry later", {}, kRetrySeconds);
+        case AlertCommandError::stopping:
+            return http_error(503, "stopping", "The server is stopping", {}, kRetrySeconds);
+        case AlertCommandError::unavailable:
+            break;
+    }
+    return http_error(503, "database_unavailable", "The database cannot be written; retry later", {}, kRetrySeconds);
+}
+
 }  // namespace
 
 HttpReply http_error(unsigned status, std::string_view code, std::string_view detail,
@@ -41,6 +66,26 @@ HttpReply http_error(unsigned status, std::string_view code, std::string_view de
         reply.headers = {{"Retry-After", std::to_string(retry_after)}};
     }
     return reply;
+}
+
+HttpReply bad_parameter(const protocol::BadParameter& bad) {
+    return http_error(400, "bad_parameter", bad.detail, {{"parameter", bad.parameter}});
+}
+
+HttpReply bad_body(const protocol::BadBody& bad) {
+    std::vector<protocol::ProblemMember> members;
+    if (!bad.field.empty()) {
+        members.emplace_back("field", bad.field);
+    }
+    return http_error(400, "bad_request", bad.detail, members);
+}
+
+HttpReply command_reply(const AlertCommandResult& result, bool unmutes) {
+    return std::visit(Overloaded{
+                          [unmutes](AlertCommandError error) { return command_error(error, unmutes); },
+                          [](const auto& done) { return HttpReply{.body = protocol::command_response(done)}; },
+                      },
+                      result);
 }
 
 std::string joined_header(const http::request_header<>& request, http::field name) {

@@ -7,6 +7,8 @@
 
 #include "context.hpp"
 #include "session_buddy/auth/authenticator.hpp"
+#include "session_buddy/core/alert_command.hpp"
+#include "session_buddy/protocol/alert_command.hpp"
 #include "session_buddy/server/http_reply.hpp"
 
 namespace session_buddy::server {
@@ -14,6 +16,11 @@ namespace session_buddy::server {
 /// The values of a list header that may be sent more than once, joined with commas.
 [[nodiscard]] std::string joined_header(const boost::beast::http::request_header<>& request,
                                         boost::beast::http::field name);
+
+/// 400 that names the field.
+[[nodiscard]] HttpReply bad_body(const protocol::BadBody& bad);
+/// The answer to a command about alerts. `unmutes`: what was not found is a mute.
+[[nodiscard]] HttpReply command_reply(const AlertCommandResult& result, bool unmutes);
 
 /// A file of the dashboard, compressed or 304 as the request headers allow.
 [[nodiscard]] HttpReply asset_reply(const Asset& asset, const boost::beast::http::request_header<>& request);
@@ -30,7 +37,7 @@ namespace session_buddy::server {
 [[nodiscard]] HttpReply unauthorized(std::string_view reason);
 /// 403 for a token without the required scope.
 [[nodiscard]] HttpReply insufficient_scope(auth::Scope needed);
-/// 403 for ingestion from beyond loopback when authentication is off.
+/// 403 for ingestion and commands from beyond loopback when authentication is off.
 [[nodiscard]] HttpReply loopback_only();
 /// 403 for a Host or Origin that is not allowed.
 [[nodiscard]] HttpReply forbidden(OriginPolicy::Verdict verdict);

@@ -12,6 +12,7 @@
 #include <optional>
 #include <span>
 
+#include "session_buddy/core/ascii.hpp"
 #include "session_buddy/core/list_items.hpp"
 
 namespace session_buddy::server {
@@ -30,6 +31,10 @@ std::string_view without_weakness(std::string_view etag) {
 }
 
 }  // namespace
+
+std::string media_type(std::string_view content_type) {
+    return ascii::lower(split_next(content_type, ';'));
+}
 
 // Not with Beast's ext_list: it gives an item without parameters at the end of a list those of the item before it.
 bool accepts_gzip(std::string_view accept_encoding) {

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "replies.hpp"
+#include "session_buddy/core/overloaded.hpp"
 #include "session_buddy/core/version.hpp"
 #include "session_buddy/protocol/api_response.hpp"
 
@@ -69,6 +70,8 @@ HttpReply not_an_upgrade(const ServerContext& /*context*/, bool /*trusted*/) {
 
 using QueryParser = protocol::ApiQuery (*)(std::string_view query);
 
+using UnmuteParser = UnmuteRequest (*)(std::string_view query);
+
 template <auto parse>
 protocol::ApiQuery parsed_by(std::string_view query) {
     return protocol::to_query(parse(query));
@@ -77,7 +80,7 @@ protocol::ApiQuery parsed_by(std::string_view query) {
 struct Endpoint {
     http::verb method;  // GET also serves HEAD
     std::string_view path;
-    std::variant<Handler, IntakeRequest::Kind, QueryParser> target;
+    std::variant<Handler, IntakeRequest::Kind, QueryParser, CommandParser, UnmuteParser> target;
 };
 
 constexpr std::array kEndpoints{
@@ -93,6 +96,10 @@ constexpr std::array kEndpoints{
     Endpoint{http::verb::get, "/api/v1/skill", parsed_by<protocol::parse_skill_request>},
     Endpoint{http::verb::get, "/api/v1/series", parsed_by<protocol::parse_series_request>},
     Endpoint{http::verb::get, "/api/v1/anomalies", parsed_by<protocol::parse_anomalies_request>},
+    Endpoint{http::verb::get, "/api/v1/alerts", parsed_by<protocol::parse_alerts_request>},
+    Endpoint{http::verb::post, "/api/v1/alerts/acknowledge", protocol::parse_acknowledge_body},
+    Endpoint{http::verb::post, "/api/v1/mutes", protocol::parse_mute_body},
+    Endpoint{http::verb::delete_, "/api/v1/mutes", protocol::parse_unmute_request},
     Endpoint{http::verb::get, "/api/v1/sessions", parsed_by<protocol::parse_sessions_request>},
     Endpoint{http::verb::get, "/metrics",
              [](std::string_view) -> protocol::ApiQuery { return protocol::MetricsRequest(); }},
@@ -143,15 +150,18 @@ Route route_of(const http::request_header<>& request, const Assets& assets) {
         auto methods = allowed_methods(path);
         return NoRoute{methods.empty() && asset != nullptr ? "GET, HEAD" : std::move(methods)};
     }
-    if (const auto* const parse = std::get_if<QueryParser>(&endpoint->target)) {
-        return (*parse)(target.substr(std::min(mark + 1, target.size())));
-    }
-    const auto* const kind = std::get_if<IntakeRequest::Kind>(&endpoint->target);
-    return kind != nullptr ? Route(*kind) : std::get<Handler>(endpoint->target);
+    const auto query = target.substr(std::min(mark + 1, target.size()));
+    return std::visit(Overloaded{
+                          [query](QueryParser parse) -> Route { return parse(query); },
+                          [query](UnmuteParser parse) -> Route { return parse(query); },
+                          [](auto each) -> Route { return each; },
+                      },
+                      endpoint->target);
 }
 
 std::optional<auth::Scope> required_scope(const Route& route) {
-    if (std::holds_alternative<IntakeRequest::Kind>(route)) {
+    if (std::holds_alternative<IntakeRequest::Kind>(route) || std::holds_alternative<CommandParser>(route) ||
+        std::holds_alternative<UnmuteRequest>(route)) {
         return auth::Scope::write;
     }
     if (const auto* const query = std::get_if<protocol::ApiQuery>(&route)) {

@@ -10,6 +10,7 @@
 #include "assets.hpp"
 #include "context.hpp"
 #include "session_buddy/auth/authenticator.hpp"
+#include "session_buddy/protocol/alert_command.hpp"
 #include "session_buddy/protocol/api_request.hpp"
 #include "session_buddy/server/http_reply.hpp"
 #include "session_buddy/server/intake.hpp"
@@ -32,9 +33,13 @@ struct OpenWebSocket {};
 /// database.
 using Handler = HttpReply (*)(const ServerContext&, bool trusted);
 
+/// Parses the body of a command about alerts.
+using CommandParser = std::variant<AlertCommand, protocol::BadBody> (*)(std::string_view body);
+using UnmuteRequest = protocol::ApiRequest<UnmuteSkill>;
+
 /// HEAD has the route of GET; the connection omits the body.
-using Route =
-    std::variant<NoRoute, Preflight, OpenWebSocket, Handler, const Asset*, IntakeRequest::Kind, protocol::ApiQuery>;
+using Route = std::variant<NoRoute, Preflight, OpenWebSocket, Handler, const Asset*, IntakeRequest::Kind,
+                           protocol::ApiQuery, CommandParser, UnmuteRequest>;
 
 [[nodiscard]] Route route_of(const boost::beast::http::request_header<>& request, const Assets& assets);
 

@@ -157,6 +157,32 @@ TEST(ApiRequest, parses_every_parameter_of_anomalies_and_sessions) {
     EXPECT_EQ(rejected(parse_server_request("a=1")).parameter, "a");
 }
 
+TEST(ApiRequest, parses_every_parameter_of_alerts_and_names_an_invalid_one) {
+    const auto request = accepted(parse_alerts_request(
+        "state=ended&skill_name=a&kind=duration_rose&from=2026-02-10&to=2026-02-11&limit=500&offset=1"));
+    EXPECT_EQ(request.state, AlertState::ended);
+    EXPECT_EQ(request.skill_name, "a");
+    EXPECT_EQ(request.kind, AlertKind::duration_rose);
+    EXPECT_EQ(request.from, at("2026-02-10"));
+    EXPECT_EQ(request.to, at("2026-02-11"));
+    EXPECT_EQ(request.page, (Page{500, 1}));
+    EXPECT_EQ(accepted(parse_alerts_request("")), (AlertsRequest{.page = {.limit = 100}}));
+    for (const auto& [query, parameter] :
+         {std::pair{"state=resolved", "state"}, std::pair{"kind=drop", "kind"}, std::pair{"kind=", "kind"},
+          std::pair{"limit=501", "limit"}, std::pair{"offset=-1", "offset"}, std::pair{"skill_name=", "skill_name"},
+          std::pair{"from=2026-02-11&to=2026-02-10", "from"}, std::pair{"to=yesterday", "to"},
+          std::pair{"anomaly_type=pattern_shift", "anomaly_type"}, std::pair{"state=open&state=all", "state"}}) {
+        EXPECT_EQ(rejected(parse_alerts_request(query)).parameter, parameter) << query;
+    }
+}
+
+TEST(ApiRequest, to_unmute_requires_a_skill) {
+    EXPECT_EQ(accepted(parse_unmute_request("skill_name=a+b")).skill_name, "a b");
+    EXPECT_THAT(rejected(parse_unmute_request("")).detail, HasSubstr("is required"));
+    EXPECT_EQ(rejected(parse_unmute_request("skill_name=")).parameter, "skill_name");
+    EXPECT_EQ(rejected(parse_unmute_request("skill_name=a&id=1")).parameter, "id");
+}
+
 // ---- The steps of a series
 
 TEST(SeriesPlan, covers_24_hours_in_whole_steps_by_default) {

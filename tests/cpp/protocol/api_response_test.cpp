@@ -255,5 +255,102 @@ TEST(AnomaliesResponse, sorts_open_episodes_by_score_and_the_rest_by_time) {
     EXPECT_THAT(order(EpisodeState::open), ElementsAre(2, 3));
 }
 
+Alert stored_alert(const std::string& skill_name, std::int64_t id, TimePoint detected_at) {
+    Alert alert = test::alert(skill_name, AlertKind::completion_rate_fell, id);
+    alert.detected_at = detected_at;
+    return alert;
+}
+
+TEST(AlertsResponse, has_the_stored_page_with_the_current_values_of_open_alerts_and_what_people_set) {
+    using std::chrono::minutes;
+    Snapshot snapshot;
+    snapshot.sequence = 1;
+    snapshot.at = kNoon;
+    Alert current = stored_alert("a", 2, kNoon - minutes{5});
+    current.failures_in_a_row = 9;
+    snapshot.alerts = std::make_shared<std::vector<Alert>>(1, current);
+    storage::AlertPage stored{
+        .total = 7, .alerts = {stored_alert("a", 2, kNoon - minutes{5}), stored_alert("a", 1, kNoon - minutes{9})}};
+    stored.alerts[0].note = "known";
+    stored.alerts[0].acknowledged_at = kNoon;
+    stored.alerts[0].muted = true;
+    stored.alerts[1].ended_at = kNoon;
+    stored.alerts[1].end = AlertEnd::recovered;
+    stored.mutes = {{.skill_name = "a", .muted_at = kNoon, .until = kNoon + minutes{1}, .reason = "r"},
+                    {.skill_name = "b", .muted_at = kNoon}};
+    const auto body = alerts_response(snapshot, {.page = {.limit = 2, .offset = 3}}, "1/week", stored);
+    EXPECT_EQ(body.text.substr(body.volatile_begin, body.volatile_end - body.volatile_begin),
+              R"("at":"2026-02-10T12:00:00Z")");
+    const auto response = json::parse(body.text);
+    EXPECT_EQ(response.at("budget"), "1/week");
+    EXPECT_EQ(response.at("total"), 7);
+    EXPECT_EQ(response.at("limit"), 2);
+    EXPECT_EQ(response.at("offset"), 3);
+    const auto& alerts = response.at("alerts");
+    ASSERT_EQ(alerts.size(), 2U);
+    EXPECT_EQ(alerts[0].at("id"), 2);
+    EXPECT_EQ(alerts[0].at("failures_in_a_row"), 9);
+    EXPECT_EQ(alerts[0].at("note"), "known");
+    EXPECT_EQ(alerts[0].at("acknowledged_at"), "2026-02-10T12:00:00Z");
+    EXPECT_EQ(alerts[0].at("muted"), true);
+    EXPECT_EQ(alerts[1].at("id"), 1);
+    EXPECT_EQ(alerts[1].at("end"), "recovered");
+    EXPECT_EQ(response.at("mutes").dump(),
+              R"([{"muted_at":"2026-02-10T12:00:00Z","reason":"r","skill_name":"a","until":"2026-02-10T12:01:00Z"},)"
+              R"({"muted_at":"2026-02-10T12:00:00Z","reason":"","skill_name":"b","until":null}])");
+}
+
+TEST(AlertsResponse, begins_with_the_alerts_that_could_not_be_stored) {
+    using std::chrono::minutes;
+    Snapshot snapshot;
+    snapshot.sequence = 1;
+    snapshot.at = kNoon;
+    snapshot.alerts = std::make_shared<std::vector<Alert>>(
+        std::vector<Alert>{stored_alert("n", 0, kNoon), stored_alert("m", 0, kNoon - minutes{1}),
+                           stored_alert("stored", 5, kNoon - minutes{2})});
+    const auto page = [&](std::int64_t limit, std::int64_t offset, std::vector<Alert> rows) {
+        return json::parse(alerts_response(snapshot, {.page = {.limit = limit, .offset = offset}}, "off",
+                                           {.total = 3, .alerts = std::move(rows)})
+                               .text);
+    };
+    const auto skills = [](const json& response) {
+        std::vector<std::string> found;
+        for (const auto& alert : response.at("alerts")) {
+            found.push_back(alert.at("skill_name"));
+        }
+        return found;
+    };
+    const Alert first = stored_alert("stored", 5, kNoon - minutes{2});
+    const Alert second = stored_alert("older", 4, kNoon - minutes{3});
+    EXPECT_THAT(skills(page(1, 0, {first})), ElementsAre("n"));
+    EXPECT_THAT(skills(page(3, 1, {first, second})), ElementsAre("m", "stored", "older"));
+    EXPECT_THAT(skills(page(1, 3, {second})), ElementsAre("older"));
+    EXPECT_EQ(page(3, 1, {first}).at("total"), 5);
+    // Stored by a cycle after the snapshot.
+    const auto again = page(4, 0, {stored_alert("n", 6, kNoon), first});
+    EXPECT_THAT(skills(again), ElementsAre("m", "n", "stored"));
+    EXPECT_EQ(again.at("total"), 4);
+}
+
+TEST(AlertsResponse, filters_the_alerts_that_could_not_be_stored) {
+    using std::chrono::minutes;
+    Snapshot snapshot;
+    Alert ended = stored_alert("b", 0, kNoon - minutes{9});
+    ended.ended_at = kNoon - minutes{5};
+    ended.kind = AlertKind::duration_fell;
+    snapshot.alerts = std::make_shared<std::vector<Alert>>(std::vector<Alert>{stored_alert("a", 0, kNoon), ended});
+    const auto count = [&](const AlertsRequest& request) { return unstored_alerts(snapshot, request).size(); };
+    EXPECT_EQ(count({}), 2U);
+    EXPECT_EQ(count({.state = AlertState::open}), 1U);
+    EXPECT_EQ(count({.state = AlertState::ended}), 1U);
+    EXPECT_EQ(count({.skill_name = "a"}), 1U);
+    EXPECT_EQ(count({.kind = AlertKind::duration_fell}), 1U);
+    EXPECT_EQ(count({.kind = AlertKind::silence}), 0U);
+    EXPECT_EQ(count({.from = kNoon - minutes{5}}), 2U);
+    EXPECT_EQ(count({.from = kNoon - minutes{4}}), 1U);
+    EXPECT_EQ(count({.to = kNoon}), 1U);
+    EXPECT_EQ(count({.to = kNoon - minutes{9}}), 0U);
+}
+
 }  // namespace
 }  // namespace session_buddy::protocol

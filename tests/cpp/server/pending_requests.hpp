@@ -14,7 +14,7 @@ struct PendingRequest {
     std::function<void(Answer)> done;
 };
 
-/// For a test double of Intake or Queries.
+/// For a test double of Intake, Queries or AlertCommands.
 template <typename Request, typename Answer>
 using PendingRequests = Arrivals<PendingRequest<Request, Answer>>;
 

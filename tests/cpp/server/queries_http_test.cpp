@@ -42,6 +42,8 @@ TEST(QueriesHttp, each_path_submits_its_parsed_query_with_the_request_headers) {
           Case{"/api/v1/skill?skill_name=a", protocol::SkillRequest{"a"}},
           Case{"/api/v1/series", protocol::SeriesRequest{}},
           Case{"/api/v1/anomalies", protocol::AnomaliesRequest{.page = {.limit = 100}}},
+          Case{"/api/v1/alerts?state=open&limit=9",
+               protocol::AlertsRequest{.state = protocol::AlertState::open, .page = {.limit = 9}}},
           Case{"/api/v1/groups?active=true", protocol::GroupsRequest{.active = true, .page = {.limit = 50}}},
           Case{"/api/v1/sessions?limit=7", protocol::SessionsRequest{7}},
           Case{"/api/v1/sessions?%", protocol::BadParameter{"%", "A % must be followed by two hexadecimal digits"}},

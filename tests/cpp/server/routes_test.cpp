@@ -58,13 +58,26 @@ TEST(Routes, a_query_in_any_encoding_is_parsed) {
     EXPECT_TRUE(routed_query<protocol::MetricsRequest>("/metrics?sparkline=yes"));
 }
 
-TEST(Routes, head_has_the_route_of_get_and_only_ingestion_has_post) {
+TEST(Routes, head_has_the_route_of_get_and_ingestion_has_post) {
     EXPECT_TRUE(std::holds_alternative<protocol::ApiQuery>(routed(request_to(http::verb::head, "/api/v1/series"))));
     EXPECT_TRUE(std::holds_alternative<Handler>(routed(request_to(http::verb::head, "/healthz?a"))));
     EXPECT_EQ(std::get<IntakeRequest::Kind>(routed(request_to(http::verb::post, "/hooks/claude-code?a=b"))),
               IntakeRequest::Kind::hook);
     EXPECT_EQ(std::get<IntakeRequest::Kind>(routed(request_to(http::verb::post, "/api/v1/invocations"))),
               IntakeRequest::Kind::invocations);
+}
+
+TEST(Routes, a_command_about_alerts_is_parsed_from_its_body_or_query) {
+    const auto acknowledge = routed(request_to(http::verb::post, "/api/v1/alerts/acknowledge"));
+    EXPECT_EQ(std::get<AlertCommand>(std::get<CommandParser>(acknowledge)(R"({"id":2})")),
+              AlertCommand(AcknowledgeAlert{2, ""}));
+    const auto mute = routed(request_to(http::verb::post, "/api/v1/mutes?a"));
+    EXPECT_EQ(std::get<AlertCommand>(std::get<CommandParser>(mute)(R"({"skill_name":"a"})")),
+              AlertCommand(MuteSkill{"a"}));
+    EXPECT_EQ(std::get<UnmuteRequest>(routed(request_to(http::verb::delete_, "/api/v1/mutes?skill_name=a"))),
+              UnmuteRequest(UnmuteSkill{"a"}));
+    const auto bad = std::get<UnmuteRequest>(routed(request_to(http::verb::delete_, "/api/v1/mutes?name=a")));
+    EXPECT_EQ(std::get<protocol::BadParameter>(bad).parameter, "name");
 }
 
 TEST(Routes, another_method_or_path_has_no_route) {
@@ -75,6 +88,8 @@ TEST(Routes, another_method_or_path_has_no_route) {
     };
     for (const auto& [method, target, allowed] :
          {Case{http::verb::post, "/metrics", "GET, HEAD"}, Case{http::verb::get, "/api/v1/invocations", "POST"},
+          Case{http::verb::post, "/api/v1/alerts", "GET, HEAD"}, Case{http::verb::get, "/api/v1/mutes", "POST, DELETE"},
+          Case{http::verb::delete_, "/api/v1/alerts/acknowledge", "POST"},
           Case{http::verb::head, "/hooks/claude-code", "POST"}, Case{http::verb::options, "/healthz", "GET, HEAD"},
           Case{http::verb::post, "/assets/app.js", "GET, HEAD"}, Case{http::verb::get, "/none", ""},
           Case{http::verb::get, "", ""}, Case{http::verb::get, "/healthz/", ""}}) {
@@ -113,6 +128,10 @@ TEST(Routes, require_a_scope_for_data) {
         return required_scope(routed(request_to(method, target)));
     };
     EXPECT_EQ(scope(http::verb::post, "/hooks/claude-code"), auth::Scope::write);
+    EXPECT_EQ(scope(http::verb::post, "/api/v1/alerts/acknowledge"), auth::Scope::write);
+    EXPECT_EQ(scope(http::verb::post, "/api/v1/mutes"), auth::Scope::write);
+    EXPECT_EQ(scope(http::verb::delete_, "/api/v1/mutes"), auth::Scope::write);
+    EXPECT_EQ(scope(http::verb::get, "/api/v1/alerts"), auth::Scope::read);
     EXPECT_EQ(scope(http::verb::get, "/api/v1/skills"), auth::Scope::read);
     EXPECT_EQ(scope(http::verb::get, "/api/v1/skills?none"), auth::Scope::read);
     EXPECT_EQ(scope(http::verb::get, "/metrics?none"), auth::Scope::metrics);

@@ -337,8 +337,8 @@ Config local(Config config) {
 
 }  // namespace
 
-TestServer::TestServer(Config config, server::Intake* intake, server::Queries* queries)
-    : server_(local(std::move(config)), kSystemClock, intake, queries) {
+TestServer::TestServer(Config config, server::Intake* intake, server::Queries* queries, server::AlertCommands* commands)
+    : server_(local(std::move(config)), kSystemClock, intake, queries, commands) {
     server_.bind();
     server_.start();
 }

@@ -110,8 +110,9 @@ class RawConnection {
 /// A running server on a free port of 127.0.0.1.
 class TestServer {
   public:
-    /// `intake` and `queries` must outlive it.
-    explicit TestServer(Config config = {}, server::Intake* intake = nullptr, server::Queries* queries = nullptr);
+    /// The pointers must outlive it.
+    explicit TestServer(Config config = {}, server::Intake* intake = nullptr, server::Queries* queries = nullptr,
+                        server::AlertCommands* commands = nullptr);
     [[nodiscard]] server::NetworkServer& operator*() { return server_; }
     server::NetworkServer* operator->() { return &server_; }
     [[nodiscard]] std::uint16_t port() const { return server_.port(); }

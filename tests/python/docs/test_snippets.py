@@ -28,6 +28,7 @@ PLAN: dict[str, list[tuple[str, Runner]]] = {
     "docs/README.md": [],
     "docs/api/HTTP_API.md": [
         ("bash", servers.queries),
+        ("bash", servers.query),
         ("bash", servers.sends_conditional_requests),
         ("json", texts.problem),
     ],

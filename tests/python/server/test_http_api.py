@@ -343,6 +343,10 @@ def test_names_of_any_kind_are_found_by_every_query(db_path: Path) -> None:
         ("series?to=2026-02-10T12:00:00+01:00", "to"),
         ("anomalies?state=new", "state"),
         ("anomalies?anomaly_type=drop", "anomaly_type"),
+        ("alerts?state=resolved", "state"),
+        ("alerts?kind=drop", "kind"),
+        ("alerts?limit=501", "limit"),
+        ("alerts?to=2026-02-10&from=2026-02-11", "from"),
         ("sessions?limit=1001", "limit"),
         ("sessions?offset=1", "offset"),
     ],
@@ -384,6 +388,7 @@ def test_an_etag_is_valid_until_the_data_changes(server: Server, filled_db: Path
         ("skill", "skill_name=mypy"),
         ("series", "step=1d"),
         ("anomalies", ""),
+        ("alerts", ""),
         ("sessions", ""),
         ("server", ""),
     ]:
@@ -449,7 +454,7 @@ def test_tokens_need_the_scope_of_the_query(filled_db: Path, tmp_path: Path) -> 
     writer = "writer-6e5d4c3b2a190807"
     tokens = write_secret(tmp_path / "tokens", f"{READER} read\n{SCRAPER} metrics\n{writer} write\n")
     with Server(filled_db, "--auth-token-file", str(tokens)) as server:
-        for name in ("server", "skills", "skill?skill_name=mypy", "series", "anomalies", "sessions"):
+        for name in ("server", "skills", "skill?skill_name=mypy", "series", "anomalies", "alerts", "sessions"):
             path, _, query = name.partition("?")
             for token, status, error in [
                 (None, 401, "unauthorized"),

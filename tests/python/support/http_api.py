@@ -87,12 +87,18 @@ def ask(
     *,
     method: str = "GET",
     headers: Mapping[str, str] | None = None,
+    command: object = None,
 ) -> Answer:
-    """One request on a new connection; its response is validated against the description."""
+    """One request on a new connection, with the command as its JSON body if there is one.
+
+    The response is validated against the description.
+    """
     text = query if isinstance(query, str) else urlencode(query, quote_via=quote)
     target = path + (f"?{text}" if text else "")
     with closing(http.client.HTTPConnection("localhost", server.port, timeout=DEADLINE)) as connection:
-        connection.request(method, target, headers=dict(headers or {}))
+        sent = {"Content-Type": "application/json"} if command is not None else {}
+        body = json.dumps(command) if command is not None else None
+        connection.request(method, target, body=body, headers={**sent, **(headers or {})})
         response = connection.getresponse()
         raw = response.read()
     answer = Answer(response.status, response.headers, raw)
@@ -101,7 +107,7 @@ def ask(
         text_of_it = gzip.decompress(raw) if response.headers.get("Content-Encoding") == "gzip" else raw
         answer.body = json.loads(text_of_it)
         assert int(response.headers["Content-Length"]) == len(raw)
-    if path in openapi()["paths"] and method == "GET":
+    if method.lower() in openapi()["paths"].get(path, {}):
         check_against_description(path, method, answer.status, content_type, answer.body)
     return answer
 

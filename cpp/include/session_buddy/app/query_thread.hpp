@@ -61,6 +61,8 @@ class QueryThread final : public server::Queries {
     [[nodiscard]] server::HttpReply look_up(const server::QueryRequest& request, const SnapshotPtr& snapshot);
     [[nodiscard]] server::HttpReply skill(const Snapshot& snapshot, const protocol::SkillRequest& query,
                                           const server::QueryRequest& request);
+    [[nodiscard]] server::HttpReply alerts(const Snapshot& snapshot, const protocol::AlertsRequest& query,
+                                           const server::QueryRequest& request);
     [[nodiscard]] server::HttpReply series(const protocol::SeriesRequest& query, const server::QueryRequest& request);
     /// Polled by SQLite's progress handler while it reads.
     [[nodiscard]] bool timed_out() const;

@@ -6,19 +6,25 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 
 #include "session_buddy/core/alert.hpp"
+#include "session_buddy/core/utf8.hpp"
 
 namespace session_buddy {
 
 /// Maximum size of the note of an acknowledgement and of the reason of a mute, in bytes.
 inline constexpr std::size_t kMaxAlertNote = 500;
+/// Whether a note or reason can be stored; it may be empty.
+[[nodiscard]] constexpr bool is_valid_alert_note(std::string_view note) {
+    return note.size() <= kMaxAlertNote && is_printable_utf8(note);
+}
 
 /// Replaces an earlier acknowledgement of the same alert.
 struct AcknowledgeAlert {
     std::int64_t id = 0;  ///< Alert::id
-    std::string note;     ///< at most kMaxAlertNote bytes; may be empty
+    std::string note;     ///< satisfies is_valid_alert_note
 
     bool operator==(const AcknowledgeAlert&) const = default;
 };
@@ -27,7 +33,7 @@ struct AcknowledgeAlert {
 struct MuteSkill {
     std::string skill_name;
     std::optional<std::chrono::seconds> time{};  ///< nullopt: until it is removed
-    std::string reason;                          ///< at most kMaxAlertNote bytes; may be empty
+    std::string reason;                          ///< satisfies is_valid_alert_note
 
     bool operator==(const MuteSkill&) const = default;
 };

@@ -70,6 +70,17 @@ inline constexpr char32_t kInvalidCodePoint = 0xFFFFFFFF;
     return code < 0x20 || (code >= 0x7F && code <= 0x9F);
 }
 
+/// Valid UTF-8 without control characters, which a terminal would interpret.
+[[nodiscard]] constexpr bool is_printable_utf8(std::string_view text) noexcept {
+    for (std::size_t position = 0; position < text.size();) {
+        const char32_t code = next_code_point(text, position);
+        if (code == kInvalidCodePoint || is_control(code)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /// For text that arrives in pieces: reads on from `position`, the start of a character, and returns the end of the last
 /// complete character; nullopt if no continuation can make the text well-formed UTF-8.
 [[nodiscard]] constexpr std::optional<std::size_t> utf8_boundary(std::string_view text, std::size_t position) noexcept {

@@ -10,6 +10,7 @@
 #include <utility>
 #include <variant>
 
+#include "session_buddy/core/alert_command.hpp"
 #include "session_buddy/core/clock.hpp"
 #include "session_buddy/core/snapshot.hpp"
 
@@ -92,6 +93,20 @@ struct AnomaliesRequest {
     bool operator==(const AnomaliesRequest&) const = default;
 };
 
+enum class AlertState : std::uint8_t { all, open, ended };
+
+/// GET /api/v1/alerts
+struct AlertsRequest {
+    AlertState state = AlertState::all;
+    std::optional<std::string> skill_name{};
+    std::optional<AlertKind> kind{};
+    std::optional<TimePoint> from{};  ///< alerts that were open then, or were detected later
+    std::optional<TimePoint> to{};    ///< alerts detected before
+    Page page{};
+
+    bool operator==(const AlertsRequest&) const = default;
+};
+
 /// GET /api/v1/sessions
 struct SessionsRequest {
     std::int64_t limit = 0;
@@ -106,7 +121,7 @@ struct MetricsRequest {
 
 /// A query of the HTTP API, parsed; equal ones get the same response at the same time.
 using ApiQuery = std::variant<BadParameter, ServerRequest, SkillsRequest, GroupsRequest, SkillRequest, SeriesRequest,
-                              AnomaliesRequest, SessionsRequest, MetricsRequest>;
+                              AnomaliesRequest, AlertsRequest, SessionsRequest, MetricsRequest>;
 
 template <typename Request>
 [[nodiscard]] ApiQuery to_query(ApiRequest<Request> read) {
@@ -138,6 +153,9 @@ inline constexpr std::size_t kMaxSeriesPoints = 2000;
 [[nodiscard]] ApiRequest<SkillRequest> parse_skill_request(std::string_view query);
 [[nodiscard]] ApiRequest<SeriesRequest> parse_series_request(std::string_view query);
 [[nodiscard]] ApiRequest<AnomaliesRequest> parse_anomalies_request(std::string_view query);
+[[nodiscard]] ApiRequest<AlertsRequest> parse_alerts_request(std::string_view query);
 [[nodiscard]] ApiRequest<SessionsRequest> parse_sessions_request(std::string_view query);
+/// DELETE /api/v1/mutes
+[[nodiscard]] ApiRequest<UnmuteSkill> parse_unmute_request(std::string_view query);
 
 }  // namespace session_buddy::protocol

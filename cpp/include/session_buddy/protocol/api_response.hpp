@@ -15,6 +15,7 @@
 #include "session_buddy/core/snapshot.hpp"
 #include "session_buddy/metrics/series.hpp"
 #include "session_buddy/protocol/api_request.hpp"
+#include "session_buddy/storage/alert_store.hpp"
 
 namespace session_buddy::protocol {
 
@@ -72,6 +73,20 @@ struct Sparklines {
 /// open episodes get their current values, and anomalies that the database does not have are added.
 [[nodiscard]] ApiBody anomalies_response(const Snapshot& snapshot, const AnomaliesRequest& request,
                                          std::vector<StoredEpisode> stored);
+
+/// The alerts of the snapshot that match the request and have no id: those that could not be stored.
+[[nodiscard]] std::vector<const Alert*> unstored_alerts(const Snapshot& snapshot, const AlertsRequest& request);
+
+/// One page of the unstored alerts and those in the database. `stored` must have the `limit` alerts that match the
+/// request from index offset - unstored_alerts().size() on, at least 0; open ones get their current values from the
+/// snapshot. `budget`: alert_budget of the config.
+[[nodiscard]] ApiBody alerts_response(const Snapshot& snapshot, const AlertsRequest& request, std::string_view budget,
+                                      storage::AlertPage stored);
+
+/// The answers to commands about alerts.
+[[nodiscard]] std::string command_response(const Alert& acknowledged);
+[[nodiscard]] std::string command_response(const Mute& mute);
+[[nodiscard]] std::string command_response(Unmuted unmuted);
 
 /// `window`: session_window of the config.
 [[nodiscard]] ApiBody sessions_response(const Snapshot& snapshot, const SessionsRequest& request, Seconds window);

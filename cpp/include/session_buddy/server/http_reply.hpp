@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "session_buddy/protocol/api_request.hpp"
 #include "session_buddy/protocol/problem.hpp"
 #include "session_buddy/server/body.hpp"
 
@@ -27,5 +28,8 @@ struct HttpReply {
 /// A problem document (protocol/problem.hpp); `detail` is a sentence. `retry_after`: seconds; 0: no Retry-After.
 [[nodiscard]] HttpReply http_error(unsigned status, std::string_view code, std::string_view detail,
                                    const std::vector<protocol::ProblemMember>& members = {}, unsigned retry_after = 0);
+
+/// 400 that names the parameter.
+[[nodiscard]] HttpReply bad_parameter(const protocol::BadParameter& bad);
 
 }  // namespace session_buddy::server

@@ -11,6 +11,7 @@
 #include "session_buddy/core/config.hpp"
 #include "session_buddy/core/server_stats.hpp"
 #include "session_buddy/core/snapshot.hpp"
+#include "session_buddy/server/alert_commands.hpp"
 #include "session_buddy/server/intake.hpp"
 #include "session_buddy/server/queries.hpp"
 
@@ -24,9 +25,10 @@ class TlsError : public std::runtime_error {
 /// Not restartable: bind() → start() → stop(). All calls except the constructor are thread-safe.
 class NetworkServer {
   public:
-    /// `clock`, `intake` and `queries` must outlive it. `clock` is used for token expiry. Without `intake`, ingestion
-    /// requests get 503, as do queries without `queries`.
-    NetworkServer(const Config& config, const Clock& clock, Intake* intake = nullptr, Queries* queries = nullptr);
+    /// All pointers and `clock`, which is used for token expiry, must outlive it. Without `intake`, ingestion requests
+    /// get 503, as do queries without `queries` and commands without `commands`.
+    NetworkServer(const Config& config, const Clock& clock, Intake* intake = nullptr, Queries* queries = nullptr,
+                  AlertCommands* commands = nullptr);
     ~NetworkServer();  // stops
     NetworkServer(const NetworkServer&) = delete;
     NetworkServer& operator=(const NetworkServer&) = delete;

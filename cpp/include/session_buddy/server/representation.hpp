@@ -1,4 +1,4 @@
-// Content negotiation and conditional requests: Accept-Encoding, If-None-Match, gzip and entity tags.
+// Content negotiation and conditional requests: Content-Type, Accept-Encoding, If-None-Match, gzip and entity tags.
 #pragma once
 
 #include <initializer_list>
@@ -6,6 +6,9 @@
 #include <string_view>
 
 namespace session_buddy::server {
+
+/// The media type of a Content-Type, without parameters such as charset, in lower case.
+[[nodiscard]] std::string media_type(std::string_view content_type);
 
 /// Whether Accept-Encoding (RFC 9110, 12.5.3) allows gzip, by name or "*", with a weight above 0.
 [[nodiscard]] bool accepts_gzip(std::string_view accept_encoding);
