@@ -389,6 +389,11 @@ struct Inner {
 }  // namespace
 
 std::string to_skill_name(std::string_view text, std::string_view fallback) {
+    constexpr auto kIsPlain = [](char letter) { return letter >= ' ' && letter <= '~'; };
+    if (text.size() <= kMaxSkillNameBytes && std::ranges::all_of(text, kIsPlain)) {
+        const std::string_view plain = trimmed(text);  // the session of each line of a transcript comes here
+        return std::string(plain.empty() ? fallback : plain);
+    }
     std::string name;
     while (!text.empty()) {
         const std::size_t length = sequence_length(text);
