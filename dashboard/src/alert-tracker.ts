@@ -1,5 +1,5 @@
 // Finds what changed between two updates and is worth a notice: alerts that became active or ended, and improvements.
-import type { Alert } from './alert-types.ts';
+import type { Alert } from 'session-buddy-client';
 import { alertKey, isActive, kindOfAlert } from './alerts.ts';
 
 export interface AlertEvent {

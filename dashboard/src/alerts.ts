@@ -1,5 +1,5 @@
 // Alerts: their kinds and states, and what explains them as text.
-import type { Alert, AlertLevel } from './alert-types.ts';
+import type { Alert, AlertLevel } from 'session-buddy-client';
 import { between, count, duration, moment, percent, period, plural, shortMoment, span } from './format.ts';
 import type { Kind } from './kinds.ts';
 

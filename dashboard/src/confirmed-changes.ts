@@ -1,5 +1,5 @@
 // Changes of alerts that the server has confirmed: an update that it computed before may still arrive without them.
-import type { Alert } from './alert-types.ts';
+import type { Alert } from 'session-buddy-client';
 
 type Change = (alert: Alert) => Alert;
 

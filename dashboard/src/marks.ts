@@ -1,6 +1,5 @@
 // What the charts of a history mark: alerts, and quietly deviations.
-import type { AnomalyEpisode } from 'session-buddy-client';
-import type { Alert } from './alert-types.ts';
+import type { Alert, AnomalyEpisode } from 'session-buddy-client';
 import { kindOfAlert } from './alerts.ts';
 import { kindOf } from './deviations.ts';
 import { moment } from './format.ts';

@@ -1,8 +1,7 @@
 // Alerts: what they say, what causes a notice, what is announced; and the deviations next to them.
-import type { Anomaly } from 'session-buddy-client';
+import type { Alert, Anomaly } from 'session-buddy-client';
 import { describe, expect, test } from 'vitest';
 import { type AlertEvent, AlertTracker } from '../src/alert-tracker.ts';
-import type { Alert } from '../src/alert-types.ts';
 import {
   alertKey,
   chanceText,

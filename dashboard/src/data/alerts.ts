@@ -1,7 +1,7 @@
 // Polls the list of alerts, and acknowledges, mutes and unmutes.
 import { useEffect } from 'preact/hooks';
+import type { Alert, AlertList, AlertsQuery, Mute } from 'session-buddy-client';
 import { ApiError, UnauthorizedError } from 'session-buddy-client';
-import type { Alert, AlertList, AlertsQuery, Mute } from '../alert-types.ts';
 import { isNewer } from '../rows.ts';
 import { api, changeAlerts, type LiveState, live } from './live.ts';
 import { usePoll } from './poll.ts';
@@ -83,7 +83,12 @@ export async function mute(skillName: string, seconds: number | null, reason: st
 }
 
 export async function unmute(skillName: string): Promise<void> {
-  await confirmed(api.unmute(skillName));
+  try {
+    await confirmed(api.unmute(skillName));
+  } catch (error) {
+    // Another viewer was faster, or its time is over.
+    if (!(error instanceof ApiError && error.code === 'not_muted')) throw error;
+  }
   changeAlerts(
     (alert) => (alert.skill_name === skillName ? { ...alert, muted: false } : alert),
     ({ mutes }) => mutes.filter((each) => each.skill_name !== skillName),

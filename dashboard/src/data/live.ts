@@ -1,17 +1,20 @@
 // Live state: the connection, the newest update, alerts and their events, active sessions.
+
 import {
+  type Alert,
+  type AlertList,
   type ConnectionState,
   type MetricsUpdate,
+  type Mute,
   type ServerInfo,
   type Session,
+  SessionBuddyApi,
   SessionBuddyClient,
   UnauthorizedError,
 } from 'session-buddy-client';
 import { type AlertEvent, AlertTracker } from '../alert-tracker.ts';
-import type { Alert, AlertList, Mute } from '../alert-types.ts';
 import { ConfirmedChanges } from '../confirmed-changes.ts';
 import { moment } from '../format.ts';
-import { AlertApi } from './alert-api.ts';
 import { ServerClock } from './clock.ts';
 import { Store } from './store.ts';
 import { storedText } from './stored-text.ts';
@@ -53,7 +56,7 @@ const client = new SessionBuddyClient(new URL('ws', document.baseURI), {
 });
 
 export const clock = new ServerClock();
-export const api = new AlertApi(new URL('.', document.baseURI), { token: source });
+export const api = new SessionBuddyApi(new URL('.', document.baseURI), { token: source });
 export const live = new Store<LiveState>({
   connection: client.state,
   update: null,
@@ -73,7 +76,7 @@ export const live = new Store<LiveState>({
 function applyUpdate(update: MetricsUpdate): void {
   const at = moment(update.timestamp) ?? Date.now();
   clock.observe(at);
-  const { alerts: sent } = update.data as { alerts?: Alert[] };
+  const { alerts: sent } = update.data;
   const alerts = sent ? confirmed.apply(sent, Date.now()) : null;
   const events = alerts ? tracker.observe(alerts, at) : [];
   const log = events.length > 0 ? [...events.reverse(), ...live.state.events].slice(0, MAX_EVENTS) : live.state.events;

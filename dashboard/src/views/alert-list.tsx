@@ -1,5 +1,5 @@
 // Lists of alerts, one line each, newest first: the latest of all skills, and those of one skill with what explains them.
-import type { Alert } from '../alert-types.ts';
+import type { Alert } from 'session-buddy-client';
 import { alertKey, isActive, kindOfAlert, levelTexts, stateText } from '../alerts.ts';
 import { listIn } from '../data/alerts.ts';
 import { live } from '../data/live.ts';

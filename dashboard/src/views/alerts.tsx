@@ -1,6 +1,6 @@
 // The alerts: a card for each open one, what explains it, and the buttons to acknowledge and mute.
 import type { ComponentChildren } from 'preact';
-import type { Alert, AlertLevel } from '../alert-types.ts';
+import type { Alert, AlertLevel } from 'session-buddy-client';
 import {
   alertKey,
   bySignificance,

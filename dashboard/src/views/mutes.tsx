@@ -1,6 +1,6 @@
 // The muted skills, and the button that unmutes one.
 import { useState } from 'preact/hooks';
-import type { Mute } from '../alert-types.ts';
+import type { Mute } from 'session-buddy-client';
 import { unmute, useMutes } from '../data/alerts.ts';
 import { clock } from '../data/live.ts';
 import { moment, shortMoment } from '../format.ts';

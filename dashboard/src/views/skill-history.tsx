@@ -1,7 +1,6 @@
 // The history panel of a skill: charts and a table of a time range, and the alerts and deviations in it.
 import { useMemo, useState } from 'preact/hooks';
-import type { AnomalyEpisode } from 'session-buddy-client';
-import type { Alert } from '../alert-types.ts';
+import type { Alert, AnomalyEpisode } from 'session-buddy-client';
 import { HistoryChart } from '../charts/history.tsx';
 import { CHARTS } from '../charts/history-charts.ts';
 import { HistoryTable } from '../charts/history-table.tsx';

@@ -1,7 +1,6 @@
 // The table of the skills, with a column for each shown metric.
 import type { ComponentChildren } from 'preact';
-import type { Anomaly, SkillSort } from 'session-buddy-client';
-import type { Alert } from '../alert-types.ts';
+import type { Alert, Anomaly, SkillSort } from 'session-buddy-client';
 import { kindOfAlert, levelTexts } from '../alerts.ts';
 import { Sparkline } from '../charts/sparkline.tsx';
 import { deviationText, kindOf } from '../deviations.ts';
