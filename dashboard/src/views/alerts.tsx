@@ -34,8 +34,7 @@ function Level({ which, alert, level, text }: { which: 'from' | 'to'; alert: Ale
   return (
     <span class={`level level-${which}`}>
       <span class="visually-hidden">{which} </span>
-      <span class="level-value">{text}</span>
-      <span class="level-interval">{intervalText(alert, level)}</span>
+      <span class="level-value">{text}</span> <span class="level-interval">{intervalText(alert, level)}</span>
     </span>
   );
 }

@@ -115,7 +115,7 @@ def test_an_alert_explains_itself_on_the_page_of_its_skill(visitor: Visit, faili
     with Server(failing_db) as server:
         page = visitor.open(f"{url_of(server)}#/skill/pytest-run")
         card = page.get_by_test_id("alert")
-        expect(card).to_contain_text(re.compile(r"from 100 %between \d.*n = \d+→ to \d.*n = \d"))
+        expect(card).to_contain_text(re.compile(r"from 100 % between \d.*n = \d+→to \d.*n = \d"))
         expect(card).to_contain_text(re.compile(r"Since .*\d\d:\d\d"))
         expect(card).to_contain_text(re.compile(r"\d+ failures in a row · by chance once in (more than )?[\d,]+ "))
         expect(card.get_by_role("list", name="Errors that increased")).to_contain_text(re.compile("timeout 0 % → .* %"))
