@@ -172,6 +172,7 @@ struct Pruner::Impl {
     std::int64_t batch = kFirstBatch;
     bool hours_final = false;
     bool counted = false;
+    bool alerts_pruned = false;
     int log_pages = 0;
     WriteBatches batches{kPruneTimeForRows, 2};
     PruneResult result;
@@ -228,6 +229,11 @@ struct Pruner::Impl {
             counted = !count_more();
             return true;
         }
+        if (!alerts_pruned) {
+            prune_alerts();
+            alerts_pruned = true;
+            return true;
+        }
         const std::vector<Candidate> candidates = next_candidates();
         if (candidates.empty()) {
             checkpoint();
@@ -252,6 +258,16 @@ struct Pruner::Impl {
         transaction.commit();
         totals.confirm_written(written);
         return more || !written;
+    }
+
+    /// Deletes the alerts that ended before the cutoff: there are few.
+    void prune_alerts() {
+        if (!sql::has_table(connection.database(), "session_buddy_alert")) {
+            return;
+        }
+        sql::Statement(connection.database(), "DELETE FROM session_buddy_alert WHERE ended_us < ?1")
+            .with(cutoff.time_since_epoch().count())
+            .run();
     }
 
     [[nodiscard]] std::vector<Candidate> next_candidates() {

@@ -3,12 +3,14 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "session_buddy/core/alert_command.hpp"
 #include "session_buddy/storage/database.hpp"
+#include "session_buddy/storage/pruner.hpp"
 #include "storage/alert_rows.hpp"
 #include "storage/side_tables.hpp"
 #include "support/manual_clock.hpp"
@@ -201,6 +203,33 @@ TEST_F(Alerts, of_a_locked_database_are_not_changed) {
     }
     database->exec("ROLLBACK");
     EXPECT_TRUE(store.acknowledge(1, "", now));
+}
+
+TEST_F(Alerts, keep_an_acknowledgement_that_only_a_removed_log_has) {
+    write({plain_alert("a", now)});
+    database->exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    database.reset();
+    ASSERT_TRUE(store.acknowledge(1, "known", now));
+    ASSERT_TRUE(std::filesystem::remove(path + "-wal"));
+    EXPECT_FALSE(store.unmute("b", now)) << "the next command notices it";
+    EXPECT_EQ(all().at(0).note, "known");
+}
+
+TEST_F(Alerts, that_ended_before_the_cutoff_are_pruned) {
+    Alert old = plain_alert("a", now - std::chrono::days{20});
+    old.ended_at = now - std::chrono::days{19};
+    old.end = AlertEnd::recovered;
+    Alert recent = plain_alert("a", now - std::chrono::days{8});
+    recent.ended_at = now - std::chrono::days{3};
+    recent.end = AlertEnd::recovered;
+    write({old, recent, plain_alert("b", now - std::chrono::days{30})});
+    Pruner pruner(path, prune_cutoff(now, std::chrono::days{7}), milliseconds{50});
+    while (pruner.step(now)) {
+    }
+    const auto left = all();
+    ASSERT_EQ(left.size(), 2U);
+    EXPECT_EQ(left[0].detected_at, recent.detected_at);
+    EXPECT_EQ(left[1].ended_at, std::nullopt) << "an open one stays, however old";
 }
 
 TEST_F(Alerts, and_mutes_follow_a_renamed_skill_and_go_with_a_forgotten_one) {

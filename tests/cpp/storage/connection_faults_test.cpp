@@ -15,6 +15,7 @@
 #include <tuple>
 
 #include "session_buddy/core/timestamp.hpp"
+#include "session_buddy/storage/alert_store.hpp"
 #include "session_buddy/storage/corrections.hpp"
 #include "session_buddy/storage/database.hpp"
 #include "session_buddy/storage/event_store.hpp"
@@ -190,14 +191,35 @@ class CorrectionsUser final : public User {
     std::string path_;
 };
 
+/// Mutes another skill each time, which counts as an acknowledged row.
+class AlertStoreUser final : public User {
+  public:
+    explicit AlertStoreUser(const std::string& path) : store_(path, kBusyTimeout) {}
+    int use() override {
+        store_.mute("skill-" + std::to_string(++number_), std::nullopt, "", kStartedAt);
+        return 1;
+    }
+
+  private:
+    AlertStore store_;
+    int number_ = 0;
+};
+
 template <typename Kind>
 std::unique_ptr<User> make(const std::string& path) {
     return std::make_unique<Kind>(path);
 }
 
+/// Rows that are not pruned, renamed or deleted by any user: those that must not be lost.
+constexpr const char* kKept = "SELECT count(*) FROM skill_invocation WHERE skill_name = 'kept'";
+constexpr const char* kKeptAndMuted =
+    "SELECT (SELECT count(*) FROM skill_invocation WHERE skill_name = 'kept')"
+    " + (SELECT count(*) FROM session_buddy_mute)";
+
 struct UserKind {
     const char* name;
     std::unique_ptr<User> (*make)(const std::string& path);
+    const char* count_acknowledged = kKept;
 };
 constexpr std::array kUsers{UserKind{"follower", &make<FollowerUser>},
                             UserKind{"totals", &make<TotalsUser>},
@@ -206,15 +228,13 @@ constexpr std::array kUsers{UserKind{"follower", &make<FollowerUser>},
                             UserKind{"history_queries", &make<QueriesUser>},
                             UserKind{"hourly_rollup", &make<RollupUser>},
                             UserKind{"pruner", &make<PrunerUser>},
-                            UserKind{"corrections", &make<CorrectionsUser>}};
-
-/// Rows that are not pruned, renamed or deleted by any user: those that must not be lost.
-constexpr const char* kKept = "SELECT count(*) FROM skill_invocation WHERE skill_name = 'kept'";
+                            UserKind{"corrections", &make<CorrectionsUser>},
+                            UserKind{"alert_store", &make<AlertStoreUser>, kKeptAndMuted}};
 
 /// A database with old rows, and a user that has used it.
 class Faults {
   public:
-    explicit Faults(const UserKind& kind) {
+    explicit Faults(const UserKind& kind) : count_acknowledged(kind.count_acknowledged) {
         fill(path);
         user = kind.make(path);
         acknowledge();
@@ -263,7 +283,7 @@ class Faults {
             recover();
         }
         user.reset();
-        EXPECT_EQ(test::query_one(path, kKept), std::to_string(acknowledged));
+        EXPECT_EQ(test::query_one(path, count_acknowledged), std::to_string(acknowledged));
         EXPECT_EQ(test::query_one(path, "PRAGMA integrity_check"), "ok");
     }
 
@@ -277,6 +297,7 @@ class Faults {
 
     test::TempDir folder;
     std::string path = folder.file("skills.db");
+    const char* count_acknowledged;
     std::unique_ptr<User> user;
     int acknowledged = 0;
 };

@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "session_buddy/storage/database.hpp"
@@ -133,6 +135,69 @@ TEST_F(CacheWriter, reports_read_only_for_a_write_protected_database) {
         FAIL() << "wrote to a read-only connection";
     } catch (const StorageError& error) {
         EXPECT_EQ(error.code(), StorageErrc::read_only);
+    }
+}
+
+class AlertStateWriter : public CacheWriter {
+  protected:
+    struct Position {
+        std::int64_t last_id;
+        std::string until;
+    };
+    void write(Position position, std::vector<AlertStateEntry> entries, bool replaces = false) {
+        AlertState state;
+        state.last_id = position.last_id;
+        state.until = at(position.until);
+        state.replaces = replaces;
+        state.entries = std::move(entries);
+        CycleWriter(*database).write({.alert_state = &state}, at("2026-02-10"));
+    }
+    [[nodiscard]] std::optional<AlertState> read() { return read_alert_state(*database, at("2026-02-10")).detectors; }
+    using Entries = std::vector<AlertStateEntry>;
+    const std::string bytes{"\x01\x00\xff", 3};
+};
+
+TEST_F(AlertStateWriter, reads_what_it_wrote_with_its_position) {
+    EXPECT_EQ(read(), std::nullopt);
+    write({1, "2026-02-10T12:00:00Z"}, {{"", "budget"}, {"a", bytes}});
+    write({2, "2026-02-10T12:00:01Z"}, {{"", "budget"}, {"b", bytes}});
+    const auto state = read();
+    ASSERT_TRUE(state);
+    EXPECT_EQ(state->last_id, 2);
+    EXPECT_EQ(state->until, at("2026-02-10T12:00:01Z"));
+    EXPECT_EQ(state->entries, (Entries{{"", "budget"}, {"a", bytes}, {"b", bytes}}));
+    write({2, "2026-02-10T12:00:02Z"}, {{"a", ""}});
+    EXPECT_EQ(read()->entries, (Entries{{"", "budget"}, {"b", bytes}}));
+    write({2, "2026-02-10T12:00:03Z"}, {{"", "new"}}, /*replaces=*/true);
+    EXPECT_EQ(read()->entries, (Entries{{"", "new"}}));
+}
+
+TEST_F(AlertStateWriter, leaves_a_state_that_another_server_has_written_after_later_rows) {
+    write({2, "2026-02-10T12:00:00Z"}, {{"a", "newer"}});
+    write({1, "2026-02-10T12:00:00Z"}, {{"a", "older"}});
+    write({2, "2026-02-10T11:00:00Z"}, {{"a", "older"}});
+    EXPECT_EQ(read()->entries, (Entries{{"a", "newer"}}));
+}
+
+TEST_F(AlertStateWriter, leaves_out_skills_that_are_gone) {
+    write({1, "2026-02-10T12:00:00Z"}, {{"", "budget"}, {"gone", bytes}});
+    EXPECT_EQ(read()->entries, (Entries{{"", "budget"}}));
+}
+
+TEST_F(AlertStateWriter, has_no_state_of_other_rows_than_those_that_exist) {
+    write({2, "2026-02-10T12:00:00Z"}, {{"", "budget"}});
+    database->exec("DELETE FROM skill_invocation WHERE id = 2");
+    EXPECT_NE(read(), std::nullopt) << "a deleted row leaves its id used";
+    write({3, "2026-02-10T12:00:00Z"}, {{"", "budget"}});
+    EXPECT_EQ(read(), std::nullopt) << "the table was created again";
+}
+
+TEST_F(AlertStateWriter, has_no_state_without_a_readable_position) {
+    write({2, "2026-02-10T12:00:00Z"}, {{"", "budget"}});
+    for (const char* damaged : {"''", "'2'", "'2 '", "'2 x'", "'x 2'", "x'00'", "NULL"}) {
+        database->exec("UPDATE session_buddy_state SET value = " + std::string(damaged) +
+                       " WHERE key = 'alert_detector'");
+        EXPECT_EQ(read(), std::nullopt) << damaged;
     }
 }
 

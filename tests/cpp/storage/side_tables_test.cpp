@@ -69,6 +69,20 @@ TEST_F(SideTables, move_the_open_episodes_of_a_renamed_skill_unless_the_other_ha
     EXPECT_EQ(query("SELECT key FROM session_buddy_state"), (Rows{"pruned_rows"}));
 }
 
+TEST_F(SideTables, move_the_state_of_an_alert_detector_to_the_new_name_unless_that_has_one) {
+    database->exec(
+        "INSERT INTO session_buddy_state VALUES ('alert_detector/a', x'01'), ('alert_detector/', x'02'),"
+        " ('alert_detector', '1 1')");
+    rename_in_side_tables(*database, "a", "longer name");
+    const std::string all = "SELECT key, hex(value) FROM session_buddy_state ORDER BY key";
+    EXPECT_EQ(query(all), (Rows{"alert_detector|312031", "alert_detector/|02", "alert_detector/longer name|01"}));
+    database->exec("INSERT INTO session_buddy_state VALUES ('alert_detector/b', x'03')");
+    rename_in_side_tables(*database, "b", "longer name");
+    EXPECT_EQ(query(all), (Rows{"alert_detector|312031", "alert_detector/|02", "alert_detector/longer name|01"}));
+    forget_in_side_tables(*database, "longer name");
+    EXPECT_EQ(query(all), (Rows{"alert_detector|312031", "alert_detector/|02"}));
+}
+
 TEST_F(SideTables, keep_the_dedup_keys_of_a_forgotten_skill_and_of_a_deleted_invocation) {
     database->exec(test::insertion("a", "2026-02-10T12:00:00Z"));
     database->exec("INSERT INTO session_buddy_source VALUES ('k', 1, 1, NULL)");

@@ -69,6 +69,8 @@ struct AlertState {
     TimePoint until{};         ///< log time
     bool replaces = false;     ///< delete all entries that are not in `entries`
     std::vector<AlertStateEntry> entries;
+
+    bool operator==(const AlertState&) const = default;
 };
 
 struct CycleWrites {
