@@ -3,6 +3,7 @@
 
 #include <array>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <utility>
 
 #include "session_buddy/core/enum_names.hpp"
@@ -261,9 +262,12 @@ ErrorReply invalid_skill_name(std::string_view name, RequestId request_id) {
 
 ParsedRequest parse_request(std::string_view text) {
     FieldReader reader;
+    // A span, because no other source passes its iterator to the parser. The linker keeps one copy of the parser for
+    // each type, and one from a unity build, in which GCC inlines less, takes up to 10 % more instructions.
+    const std::span<const char> characters(text);
     // The parser treats a NUL as the end of the text and would ignore what follows it.
-    const bool readable =
-        text.find('\0') == std::string_view::npos && nlohmann::json::sax_parse(text.begin(), text.end(), &reader);
+    const bool readable = text.find('\0') == std::string_view::npos &&
+                          nlohmann::json::sax_parse(characters.begin(), characters.end(), &reader);
     if (!readable) {
         return ErrorReply{.code = ErrorCode::invalid_json, .message = "Invalid JSON", .request_id = std::nullopt};
     }
