@@ -21,7 +21,7 @@ std::uint32_t checksum(std::string_view bytes) {
 
 std::string AlertStateWriter::finish() {
     std::uint64_t sum = checksum(bytes_);
-    number(sum, kChecksumBytes);
+    bits(sum, kChecksumBytes);
     return std::move(bytes_);
 }
 
@@ -32,7 +32,7 @@ AlertStateReader::AlertStateReader(std::string_view bytes) {
     rest_ = bytes.substr(bytes.size() - kChecksumBytes);
     ok_ = true;
     std::uint64_t sum = 0;
-    number(sum, kChecksumBytes);
+    bits(sum, kChecksumBytes);
     const std::string_view content = bytes.substr(0, bytes.size() - kChecksumBytes);
     ok_ = checksum(content) == sum;
     rest_ = content.substr(1);

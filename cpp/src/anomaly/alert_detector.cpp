@@ -2,6 +2,7 @@
 #include "session_buddy/anomaly/alert_detector.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
 #include <cmath>
 #include <cstring>
@@ -33,6 +34,9 @@ constexpr double kMostEffect = 20.0;
 constexpr double kUpdateGrowth = 1.25;
 constexpr double kNormal95 = 1.959964;
 
+// An open alert of a skill that is not used any more ends after this time.
+constexpr auto kAbandoned = std::chrono::days(7);
+
 constexpr auto kSilenceLeast = std::chrono::days(1);
 constexpr std::uint32_t kSilenceGaps = 30;
 constexpr std::uint32_t kSilenceDays = 5;
@@ -43,9 +47,9 @@ std::uint64_t hash_of(std::string_view text) {
     std::uint64_t hash = text.size() * kFactor;
     for (std::size_t from = 0; from < text.size(); from += 8) {
         std::uint64_t word = 0;
-        const std::size_t bytes = std::min<std::size_t>(8, text.size() - from);
-        for (std::size_t index = 0; index < bytes; ++index) {
-            word |= std::uint64_t{static_cast<unsigned char>(text[from + index])} << (8 * index);
+        std::memcpy(&word, text.data() + from, std::min<std::size_t>(8, text.size() - from));
+        if constexpr (std::endian::native == std::endian::big) {
+            word = __builtin_bswap64(word);
         }
         word *= kFactor;
         word ^= word >> 47U;
@@ -147,6 +151,10 @@ AlertDetector::Session* AlertDetector::session_of(const Invocation& invocation, 
     if (invocation.session_id.empty()) {
         return nullptr;
     }
+    if (latest_session_ < sessions_.size() && sessions_[latest_session_].hash == hash) {
+        sessions_[latest_session_].last = at;
+        return &sessions_[latest_session_];
+    }
     auto found = std::ranges::find(sessions_, hash, &Session::hash);
     if (found == sessions_.end()) {
         if (sessions_.size() < kSessions) {
@@ -158,7 +166,8 @@ AlertDetector::Session* AlertDetector::session_of(const Invocation& invocation, 
         }
         found->hash = hash;
     }
-    found->last = std::max(found->last, at);
+    found->last = at;
+    latest_session_ = static_cast<std::size_t>(found - sessions_.begin());
     return &*found;
 }
 
@@ -595,10 +604,42 @@ TimePoint AlertDetector::silent_at() const {
     return latest_ + std::max<std::chrono::microseconds>(kSilenceLeast, 2 * longest);
 }
 
+TimePoint AlertDetector::abandoned_at() const {
+    TimePoint latest = TimePoint::min();
+    for (const auto* const open : {&alerts_[outcome], &alerts_[duration], &silence_}) {
+        if (*open) {
+            latest = std::max({latest, latest_, (*open)->alert.detected_at});
+        }
+    }
+    return latest == TimePoint::min() ? TimePoint::max() : latest + kAbandoned;
+}
+
+TimePoint AlertDetector::next_due(const AlertOptions& options) const {
+    return std::min(abandoned_at(), options.silence ? silent_at() : TimePoint::max());
+}
+
+void AlertDetector::advance(TimePoint to, const AlertOptions& options, std::vector<AlertChange>& changes) {
+    if (options.silence && silent_at() <= to) {
+        report_silence(changes);
+    }
+    if (const TimePoint at = abandoned_at(); at <= to) {
+        for (const Channel channel : {outcome, duration}) {
+            if (alerts_[channel]) {
+                end(alerts_[channel], AlertEnd::accepted, at, changes);
+                accept(channel);
+            }
+        }
+        if (silence_) {
+            end(silence_, AlertEnd::accepted, at, changes);
+            usage_ = {.day = usage_.day, .week = usage_.week};  // no longer a regular skill
+        }
+    }
+}
+
 void AlertDetector::report_silence(std::vector<AlertChange>& changes) {
     const auto usual = static_cast<double>(*std::ranges::max_element(usage_.longest));
-    const auto present = std::chrono::duration<double>(silent_at() - latest_).count();
     const TimePoint at = silent_at();
+    const auto present = std::chrono::duration<double>(at - latest_).count();
     silence_ = std::make_unique<OpenAlert>();
     Alert& alert = silence_->alert;
     alert.skill_name = skill_name_;

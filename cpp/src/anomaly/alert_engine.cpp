@@ -2,6 +2,7 @@
 #include "session_buddy/anomaly/alert_engine.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <deque>
 #include <functional>
 #include <tuple>
@@ -13,6 +14,14 @@
 #include "session_buddy/core/schedule.hpp"
 
 namespace session_buddy::anomaly {
+namespace {
+
+// If there are too many skills, a new one replaces the one that has not been used for longest, if it is longer than
+// this.
+constexpr auto kUnused = std::chrono::days(28);
+constexpr auto kSearchInterval = std::chrono::hours(1);
+
+}  // namespace
 
 struct AlertEngine::Impl {
     struct Skill {
@@ -27,13 +36,14 @@ struct AlertEngine::Impl {
 
     explicit Impl(AlertOptions given) : options(given), budget(given.budget) {}
 
-    // The index of a skill, which is added if it is new; nullopt if max_skills is reached.
-    std::optional<std::uint32_t> index_of(std::string_view name) {
+    // The index of a skill. A new one is added; if max_skills is reached, it replaces one that has not been used for
+    // long. nullopt if there is none.
+    std::optional<std::uint32_t> index_of(std::string_view name, TimePoint at) {
         if (const auto known = index.find(name); known != index.end()) {
             return known->second;
         }
         if (skills.size() >= options.max_skills) {
-            return std::nullopt;
+            return replace_unused(name, at);
         }
         const auto number = static_cast<std::uint32_t>(skills.size());
         skills.push_back({.name = std::string(name), .detector = AlertDetector{std::string(name)}});
@@ -41,13 +51,34 @@ struct AlertEngine::Impl {
         return number;
     }
 
+    std::optional<std::uint32_t> replace_unused(std::string_view name, TimePoint at) {
+        if (at < next_search) {  // it looks at every skill
+            return std::nullopt;
+        }
+        std::optional<std::uint32_t> longest;
+        for (std::uint32_t number = 0; number < skills.size(); ++number) {
+            const AlertDetector& detector = skills[number].detector;
+            if (!detector.has_open() && (!longest || detector.latest() < skills[*longest].detector.latest())) {
+                longest = number;
+            }
+        }
+        if (!longest || skills[*longest].detector.latest() > at - kUnused) {
+            next_search = at + kSearchInterval;
+            return std::nullopt;
+        }
+        Skill& skill = skills[*longest];
+        index.erase(skill.name);
+        removed.push_back(std::exchange(skill.name, std::string(name)));
+        skill.detector = AlertDetector{skill.name};
+        index.emplace(skill.name, *longest);
+        return longest;
+    }
+
     void mark_changed(std::uint32_t number) {
         if (!std::exchange(skills[number].changed, true)) {
             changed_skills.push_back(number);
         }
-        if (options.silence) {
-            silences.schedule(number, skills[number].detector.silent_at());
-        }
+        due.schedule(number, skills[number].detector.next_due(options));
     }
 
     AlertOptions options;
@@ -58,8 +89,10 @@ struct AlertEngine::Impl {
     std::deque<Skill> skills;
     std::unordered_map<std::string, std::uint32_t, Hash, std::equal_to<>> index;
     std::vector<std::uint32_t> changed_skills;
+    std::vector<std::string> removed;  // names of skills that were replaced
+    TimePoint next_search{};           // for a skill to replace
     std::vector<AlertChange> changes;
-    Schedule silences;
+    Schedule due;
 };
 
 AlertEngine::AlertEngine(AlertOptions options) : impl_(std::make_unique<Impl>(options)) {}
@@ -78,20 +111,20 @@ void AlertEngine::add(const Invocation& invocation, TimePoint at) {
         impl_->last_row = std::max(impl_->last_row, invocation.id);
         impl_->budget_changed = true;
     }
-    if (const auto number = impl_->index_of(invocation.skill_name)) {
+    if (const auto number = impl_->index_of(invocation.skill_name, at)) {
         impl_->skills[*number].detector.add(invocation, at, spend, impl_->options, impl_->changes);
         impl_->mark_changed(*number);
     }
 }
 
 void AlertEngine::advance(TimePoint to) {
-    while (const auto number = impl_->silences.pop_due(to)) {
+    while (const auto number = impl_->due.pop_due(to)) {
         AlertDetector& detector = impl_->skills[*number].detector;
-        if (detector.silent_at() <= to) {
-            detector.report_silence(impl_->changes);
+        if (detector.next_due(impl_->options) <= to) {
+            detector.advance(to, impl_->options, impl_->changes);
             impl_->mark_changed(*number);
         } else {
-            impl_->silences.schedule(*number, detector.silent_at());
+            impl_->due.schedule(*number, detector.next_due(impl_->options));
         }
     }
 }
@@ -117,6 +150,11 @@ std::vector<AlertEngine::State> AlertEngine::take_state() {
         AlertStateWriter writer;
         writer(impl_->last_row, impl_->budget);
         states.push_back({.key = "", .bytes = writer.finish()});
+    }
+    for (std::string& name : std::exchange(impl_->removed, {})) {
+        if (!impl_->index.contains(name)) {
+            states.push_back({.key = std::move(name), .bytes = ""});
+        }
     }
     for (const std::uint32_t number : std::exchange(impl_->changed_skills, {})) {
         Impl::Skill& skill = impl_->skills[number];
@@ -146,11 +184,9 @@ bool AlertEngine::restore(const State& state) {
     if (!detector.restore(state.bytes)) {
         return false;
     }
-    if (const auto number = impl_->index_of(state.key)) {
+    if (const auto number = impl_->index_of(state.key, TimePoint::min())) {
         impl_->skills[*number].detector = std::move(detector);
-        if (impl_->options.silence) {
-            impl_->silences.schedule(*number, impl_->skills[*number].detector.silent_at());
-        }
+        impl_->due.schedule(*number, impl_->skills[*number].detector.next_due(impl_->options));
     }
     return true;
 }

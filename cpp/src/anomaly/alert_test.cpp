@@ -207,7 +207,8 @@ void SequentialTest<States, Bins>::compute_ratios() {
             }
         }
     }
-    const double growth = kRefreshGrowth * sum_of(base_);
+    base_size_ = sum_of(base_);
+    const double growth = kRefreshGrowth * base_size_;
     refresh_after_ = static_cast<std::uint32_t>(std::clamp(growth, 1.0, kRefreshGrowth * kMaxBaseline));
 }
 
@@ -288,7 +289,7 @@ auto SequentialTest<States, Bins>::score(std::size_t state, std::size_t bin) con
 
 template <std::size_t States, std::size_t Bins>
 double SequentialTest<States, Bins>::baseline_size() const {
-    return sum_of(base_) + since_refresh_;
+    return base_size_ + since_refresh_;
 }
 
 template <std::size_t States, std::size_t Bins>

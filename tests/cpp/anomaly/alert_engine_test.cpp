@@ -209,6 +209,137 @@ TEST(AlertEngine, ReportsSilenceOfARegularSkillAndItsEnd) {
     EXPECT_EQ(feed.changes[0].alert.end, AlertEnd::recovered);
 }
 
+TEST(AlertEngine, EndsAnAlertOfASkillThatIsNotUsedAnyMore) {
+    AlertFeed feed;
+    feed.add_many(1000, 20);
+    feed.add_many(60, 2);
+    ASSERT_EQ(feed.engine.open().size(), 1U);
+    const TimePoint last = feed.now - feed.gap;
+    feed.engine.advance(last + std::chrono::days(7) - std::chrono::seconds(1));
+    EXPECT_EQ(feed.engine.open().size(), 1U);
+    feed.engine.advance(last + std::chrono::days(8));
+    EXPECT_TRUE(feed.engine.open().empty());
+    const auto changes = feed.engine.take_changes();
+    ASSERT_EQ(changes.size(), 1U);
+    EXPECT_EQ(changes[0].alert.end, AlertEnd::accepted);
+    EXPECT_EQ(changes[0].alert.ended_at, last + std::chrono::days(7));
+}
+
+TEST(AlertEngine, ReplacesASkillThatIsNotUsedAnyMoreIfThereAreTooMany) {
+    AlertEngine engine{{.max_skills = 2}};
+    Invocation invocation;
+    const auto add = [&](const std::string& name, TimePoint at) {
+        ++invocation.id;
+        invocation.skill_name = name;
+        invocation.invoked_at = at;
+        invocation.completed = true;
+        engine.add(invocation, at);
+    };
+    const auto keys = [&] {
+        std::vector<std::pair<std::string, bool>> result;  // and whether the entry is deleted
+        for (const auto& state : engine.take_state()) {
+            if (!state.key.empty()) {
+                result.emplace_back(state.key, state.bytes.empty());
+            }
+        }
+        return result;
+    };
+    add("a", test::kStart);
+    add("b", test::kStart + std::chrono::days(1));
+    add("c", test::kStart + std::chrono::days(2));
+    using Keys = std::vector<std::pair<std::string, bool>>;
+    EXPECT_EQ(keys(), (Keys{{"a", false}, {"b", false}}));
+    add("c", test::kStart + std::chrono::days(29));
+    EXPECT_EQ(keys(), (Keys{{"a", true}, {"c", false}}));
+}
+
+TEST(AlertEngine, AddsLateInvocationsToTheBaselineWithoutTestingThem) {
+    AlertFeed feed;
+    feed.add_many(1000, 20);
+    Invocation late;
+    late.skill_name = "Bash";
+    late.invoked_at = feed.now - std::chrono::hours(5);
+    for (int index = 0; index < 200; ++index) {
+        late.id = ++feed.id;
+        feed.engine.add(late, feed.now);
+    }
+    EXPECT_TRUE(feed.engine.take_changes().empty());
+    feed.add_many(60, 1);
+    ASSERT_FALSE(feed.changes.empty());
+    EXPECT_NEAR(feed.changes[0].alert.before.value, 0.95 * 1000 / 1200, 0.02);
+}
+
+TEST(AlertEngine, ReportsFailuresInARow) {
+    AlertFeed feed;
+    feed.add_many(1000, 100);
+    feed.add_many(30, 1);
+    ASSERT_FALSE(feed.changes.empty());
+    const Alert& alert = feed.changes[0].alert;
+    EXPECT_EQ(alert.kind, AlertKind::completion_rate_fell);
+    EXPECT_GE(alert.failures_in_a_row, 3);
+    EXPECT_LE(alert.failures_in_a_row, 6) << "found late";
+}
+
+TEST(AlertEngine, ReportsNoSingleOutlierAmongDurations) {
+    AlertFeed feed;
+    for (int round = 0; round < 20; ++round) {
+        feed.add_durations(100, 2.0, 0.5);
+        feed.add_durations(3, 1e6, 0.1);
+    }
+    EXPECT_TRUE(feed.of(Kind::started).empty());
+}
+
+TEST(AlertEngine, ReportsNoDurationsThatChangeByLessThanTenPercent) {
+    AlertFeed feed;
+    feed.add_durations(3000, 2.0, 0.001);
+    feed.add_durations(3000, 2.08, 0.001);
+    EXPECT_TRUE(feed.changes.empty());
+    feed.add_durations(300, 2.6, 0.001);
+    EXPECT_FALSE(feed.changes.empty());
+}
+
+TEST(AlertEngine, KeepsTheBudgetOfADatabaseInWhichNothingChanges) {
+    // Expected with one alert a day: 3. A short form of bench/alert_calibration.
+    bench::StationaryDatabase database;
+    database.skills = 30;
+    database.per_day = 8000.0;
+    std::int64_t alerts = 0;
+    for (std::uint64_t seed = 0; seed < 3; ++seed) {
+        for (const std::int64_t count : bench::count_alerts(database, 3.0, 1.0, seed)) {
+            alerts += count;
+        }
+    }
+    EXPECT_LE(alerts, 3 * 9);
+}
+
+TEST(AlertEngine, ReportsADailyRhythmAtMostAsOftenAsTheBudgetAllows) {
+    bench::StationaryDatabase database;
+    database.skills = 20;
+    database.per_day = 20'000.0;
+    database.rate = 0.85;
+    database.rhythm = 0.1;
+    database.durations = bench::StationaryDatabase::Durations::none;
+    std::int64_t alerts = 0;
+    for (const std::int64_t count : bench::count_alerts(database, 6.0, 1.0 / 7.0, 3)) {
+        alerts += count;
+    }
+    EXPECT_LE(alerts, 3);
+}
+
+TEST(AlertEngine, FindsAChangeAlmostAsSoonAsACusumThatKnowsBothRates) {
+    // Thresholds of equal false alerts: bench/drift_compare.py. A short form of it.
+    const bench::FallingRate stream{.before = 0.95, .after = 0.8, .per_hour = 40.0};
+    std::vector<double> delays;
+    std::vector<double> bounds;
+    for (std::uint64_t seed = 0; seed < 60; ++seed) {
+        delays.push_back(bench::detect(stream, 0.2, seed).delay.value_or(99.0));
+        bounds.push_back(bench::detect_by_cusum(stream, 7.0, seed).delay.value_or(99.0));
+    }
+    std::ranges::sort(delays);
+    std::ranges::sort(bounds);
+    EXPECT_LE(delays[30], 1.3 * bounds[30]);
+}
+
 TEST(AlertEngine, IgnoresUnknownOutcomesAndDurationsThatAreBounds) {
     AlertFeed feed;
     feed.add_many(500, 20);
@@ -238,7 +369,8 @@ TEST(AlertEngine, ContinuesFromItsStateAsIfNothingHadHappened) {
     database.rate = 0.8;
     std::vector<Invocation> rows;
     bench::simulate(database, 3.0, 7, [&](const Invocation& row) { rows.push_back(row); });
-    for (std::size_t index = rows.size() / 2; index<rows.size(); index += index> rows.size() * 3 / 4 ? 7 : 2) {
+    const std::size_t half = rows.size() / 2;
+    for (std::size_t index = half; index < rows.size(); index += (index < half + half / 2) ? 2U : 7U) {
         rows[index].completed = false;
     }
     const AlertOptions options{.budget = 1.0 / kSecondsPerDay};

@@ -1,4 +1,5 @@
-// The bytes of the alert detectors' state: little-endian numbers in a fixed order, between a version and a checksum.
+// The bytes of the alert detectors' state, in a fixed order, between a version and a checksum. Integers are LEB128, as
+// most are small, signed ones by zigzag; floating-point numbers are little-endian.
 // One function per type lists its fields, for writing and for reading.
 #pragma once
 
@@ -25,7 +26,8 @@ inline constexpr std::uint8_t kAlertStateVersion = 1;
 /// Largest number of bytes of one text, and of elements of one list. More is damage.
 inline constexpr std::size_t kMaxArchivedItems = 4096;
 
-/// Shared by both directions: takes composed types apart. `Self` has number(uint64, bytes), size(size_t) and text().
+/// Shared by both directions: takes composed types apart. `Self` has integer(uint64), bits(uint64, bytes), size(size_t)
+/// and text(string).
 template <typename Self>
 class AlertArchive {
   public:
@@ -38,20 +40,26 @@ class AlertArchive {
     Self& self() { return static_cast<Self&>(*this); }
 
     template <typename T>
-        requires std::integral<T> || std::is_enum_v<T>
+        requires std::unsigned_integral<T> || std::is_enum_v<T>
     void value(T& number) {
         auto bits = static_cast<std::uint64_t>(number);
-        self().number(bits, sizeof(T));
+        self().integer(bits);
         number = static_cast<T>(bits);
+    }
+    void value(std::int64_t& number) {
+        const auto sign = static_cast<std::uint64_t>(number >> 63);
+        std::uint64_t bits = (static_cast<std::uint64_t>(number) << 1U) ^ sign;
+        self().integer(bits);
+        number = static_cast<std::int64_t>((bits >> 1U) ^ (~(bits & 1U) + 1U));
     }
     void value(double& number) {
         auto bits = std::bit_cast<std::uint64_t>(number);
-        self().number(bits, sizeof bits);
+        self().bits(bits, sizeof bits);
         number = std::bit_cast<double>(bits);
     }
     void value(float& number) {
         std::uint64_t bits = std::bit_cast<std::uint32_t>(number);
-        self().number(bits, sizeof number);
+        self().bits(bits, sizeof number);
         number = std::bit_cast<float>(static_cast<std::uint32_t>(bits));
     }
     void value(TimePoint& time) {
@@ -110,14 +118,21 @@ class AlertStateWriter : public AlertArchive<AlertStateWriter> {
     /// The bytes, complete. Call it once.
     [[nodiscard]] std::string finish();
 
-    void number(std::uint64_t& bits, std::size_t bytes) {
+    void integer(std::uint64_t& number) {
+        std::uint64_t rest = number;
+        for (; rest >= 0x80U; rest >>= 7U) {
+            bytes_.push_back(static_cast<char>(rest | 0x80U));
+        }
+        bytes_.push_back(static_cast<char>(rest));
+    }
+    void bits(std::uint64_t& bits, std::size_t bytes) {
         for (std::size_t index = 0; index < bytes; ++index) {
             bytes_.push_back(static_cast<char>(bits >> (8 * index)));
         }
     }
     void size(std::size_t& size) {
-        std::uint64_t bits = size;
-        number(bits, 2);
+        std::uint64_t number = size;
+        integer(number);
     }
     void text(std::string& text) {
         std::size_t bytes = text.size();
@@ -137,7 +152,19 @@ class AlertStateReader : public AlertArchive<AlertStateReader> {
     [[nodiscard]] bool is_complete() const { return ok_ && rest_.empty(); }
     [[nodiscard]] bool is_ok() const { return ok_; }
 
-    void number(std::uint64_t& bits, std::size_t bytes) {
+    void integer(std::uint64_t& number) {
+        number = 0;
+        for (unsigned shift = 0; shift < 64; shift += 7) {
+            std::uint64_t byte = 0;
+            bits(byte, 1);
+            number |= (byte & 0x7fU) << shift;
+            if (byte < 0x80U) {
+                return;
+            }
+        }
+        ok_ = false;
+    }
+    void bits(std::uint64_t& bits, std::size_t bytes) {
         bits = 0;
         if (rest_.size() < bytes) {
             ok_ = false;
@@ -149,10 +176,10 @@ class AlertStateReader : public AlertArchive<AlertStateReader> {
         rest_.remove_prefix(bytes);
     }
     void size(std::size_t& size) {
-        std::uint64_t bits = 0;
-        number(bits, 2);
-        ok_ = ok_ && bits <= kMaxArchivedItems;
-        size = ok_ ? static_cast<std::size_t>(bits) : 0;
+        std::uint64_t number = 0;
+        integer(number);
+        ok_ = ok_ && number <= kMaxArchivedItems;
+        size = ok_ ? static_cast<std::size_t>(number) : 0;
     }
     void text(std::string& text) {
         std::size_t bytes = 0;

@@ -25,10 +25,10 @@ class AlertDetector {
     /// cost. Appends to `changes`.
     void add(const Invocation& invocation, TimePoint at, double spend, const AlertOptions& options,
              std::vector<AlertChange>& changes);
-    /// When the skill counts as silent; TimePoint::max() if it is not used regularly or already silent.
-    [[nodiscard]] TimePoint silent_at() const;
-    /// Reports silence, as of silent_at().
-    void report_silence(std::vector<AlertChange>& changes);
+    /// When advance() has something to do; TimePoint::max() if nothing, as for most skills.
+    [[nodiscard]] TimePoint next_due(const AlertOptions& options) const;
+    /// Reports silence and ends the alerts of a skill that is not used any more.
+    void advance(TimePoint to, const AlertOptions& options, std::vector<AlertChange>& changes);
 
     /// The open alerts, by kind.
     void append_open(std::vector<Alert>& alerts) const;
@@ -196,6 +196,10 @@ class AlertDetector {
     void accept(Channel channel);
     void learn_durations();
     [[nodiscard]] std::size_t bin_of(float log_seconds) const;
+    /// When the skill counts as silent; TimePoint::max() if it is not used regularly, or already silent.
+    [[nodiscard]] TimePoint silent_at() const;
+    [[nodiscard]] TimePoint abandoned_at() const;
+    void report_silence(std::vector<AlertChange>& changes);
     void note_use(TimePoint at, std::vector<AlertChange>& changes);
     void start(Channel channel, bool worse, const AlertOptions& options, std::vector<AlertChange>& changes);
     void update(Channel channel, const AlertOptions& options, std::vector<AlertChange>& changes);
@@ -212,6 +216,7 @@ class AlertDetector {
     TimePoint latest_ = TimePoint::min();  // time of the latest invocation
     std::int64_t failures_in_a_row_ = 0;
     std::vector<Session> sessions_;
+    std::size_t latest_session_ = 0;  // index of the latest one that was used; a cache
     std::array<SessionEffect, channel_count> session_effects_{};
     std::unique_ptr<OutcomeTest> outcomes_;
     std::unique_ptr<DurationTest> durations_;       // once the edges are learned

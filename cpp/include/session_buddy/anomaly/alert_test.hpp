@@ -183,6 +183,7 @@ class SequentialTest {
     std::unique_ptr<Open> open_;
 
     // Computed at a refresh.
+    double base_size_ = 0.0;
     std::array<double, Bins> scores_{};
     std::array<double, States> mean_{};
     std::array<double, States> variance_{};
