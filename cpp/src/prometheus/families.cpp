@@ -5,14 +5,17 @@
 #include <prometheus/client_metric.h>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <map>
 #include <string>
 #include <string_view>
 #include <unordered_set>
 #include <utility>
 
+#include "session_buddy/core/alert.hpp"
 #include "session_buddy/core/config.hpp"
 #include "session_buddy/core/evidence.hpp"
 #include "session_buddy/core/totals.hpp"
@@ -133,11 +136,34 @@ void add_totals(Families& families, const TotalsTable& totals) {
     }
 }
 
-void add_window(Families& families, const Snapshot& snapshot) {
-    std::unordered_set<std::string_view> own;  // skills with their own series
-    for (const auto& skill : *snapshot.totals) {
+/// The skills that have their own series.
+std::unordered_set<std::string_view> own_series(const TotalsTable& totals) {
+    std::unordered_set<std::string_view> own;
+    for (const auto& skill : totals) {
         own.insert(skill->skill_name);
     }
+    return own;
+}
+
+void add_alerts(Families& families, const Snapshot& snapshot) {
+    const auto own = own_series(*snapshot.totals);
+    std::map<std::array<std::string_view, 3>, std::int64_t> counts;  // by skill, kind and state
+    for (const Alert& alert : *snapshot.alerts) {
+        if (alert.ended_at) {
+            continue;
+        }
+        const std::string_view skill = own.contains(alert.skill_name) ? alert.skill_name : kOtherSeries;
+        const std::string_view state = alert.muted ? "muted" : alert.acknowledged_at ? "acknowledged" : "active";
+        ++counts[{skill, to_string(alert.kind), state}];
+    }
+    auto& open = families.gauge("session_buddy_alerts_open", "Open alerts; only those in the state active interrupt.");
+    for (const auto& [labels, count] : counts) {
+        open.add({{"skill_name", labels[0]}, {"kind", labels[1]}, {"state", labels[2]}}, count);
+    }
+}
+
+void add_window(Families& families, const Snapshot& snapshot) {
+    const auto own = own_series(*snapshot.totals);
     auto& rates = families.gauge(
         "skill_completion_rate",
         "Fraction of completed invocations among those with a known outcome in the sliding window, 0 to 1.");
@@ -275,6 +301,7 @@ void add_process(Families& families, const Sources& sources) {
 std::vector<MetricFamily> families(const Sources& sources) {
     Families families;
     add_totals(families, *sources.snapshot.totals);
+    add_alerts(families, sources.snapshot);
     add_window(families, sources.snapshot);
     add_network(families, sources.network);
     add_collector(families, sources);

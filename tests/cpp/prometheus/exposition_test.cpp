@@ -106,6 +106,33 @@ TEST(Exposition, sums_the_rates_of_skills_without_their_own_series) {
     EXPECT_THAT(out, Not(HasSubstr("\"x\"")));
 }
 
+TEST(Exposition, has_open_alerts_by_skill_kind_and_state) {
+    const auto alert = [](const char* skill, AlertKind kind) {
+        Alert open;
+        open.skill_name = skill;
+        open.kind = kind;
+        return open;
+    };
+    std::vector<Alert> alerts{alert("a", AlertKind::completion_rate_fell), alert("a", AlertKind::duration_rose),
+                              alert("x", AlertKind::duration_rose),        alert("y", AlertKind::duration_rose),
+                              alert("b", AlertKind::completion_rate_fell), alert("b", AlertKind::duration_rose)};
+    alerts[1].acknowledged_at = TimePoint{};
+    alerts[4].acknowledged_at = TimePoint{};
+    alerts[4].muted = true;
+    alerts[5].ended_at = TimePoint{};
+    Snapshot snapshot;
+    snapshot.totals = std::make_shared<TotalsTable>(TotalsTable{totals_of("a", 4), totals_of("b", 9)});
+    snapshot.alerts = std::make_shared<std::vector<Alert>>(alerts);
+    const std::string out = text(snapshot);
+    for (const char* series : {"{skill_name=\"a\",kind=\"completion_rate_fell\",state=\"active\"} 1\n",
+                               "{skill_name=\"a\",kind=\"duration_rose\",state=\"acknowledged\"} 1\n",
+                               "{skill_name=\"b\",kind=\"completion_rate_fell\",state=\"muted\"} 1\n",
+                               "{skill_name=\"other\",kind=\"duration_rose\",state=\"active\"} 2\n"}) {
+        EXPECT_THAT(out, HasSubstr(std::string("session_buddy_alerts_open") + series));
+    }
+    EXPECT_THAT(out, Not(HasSubstr("{skill_name=\"b\",kind=\"duration_rose\"")));
+}
+
 TEST(Exposition, omits_histograms_without_a_duration) {
     Snapshot snapshot;
     snapshot.totals = std::make_shared<TotalsTable>(TotalsTable{totals_of("a", 1)});

@@ -359,6 +359,7 @@ def test_the_documentation_lists_the_metrics_of_the_server(tmp_path: Path) -> No
     fill(path, invocations("flaky", 30, completed=0))
     with Server(path, interval="50ms") as server:
         wait_until(lambda: "anomalies_detected_total{" in get(server)[1], "anomalies are exported")
+        wait_until(lambda: "session_buddy_alerts_open{" in get(server)[1], "an open alert is exported")
         found = families(server)
     exported = {}
     for family in found.values():
