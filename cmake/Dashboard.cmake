@@ -6,6 +6,7 @@ set(SESSION_BUDDY_DASHBOARD_DIR "" CACHE PATH
 function(session_buddy_embed_dashboard target)
   set(source ${PROJECT_SOURCE_DIR}/dashboard)
   set(embed ${PROJECT_SOURCE_DIR}/cmake/EmbedFiles.cmake)
+  set(install ${PROJECT_SOURCE_DIR}/cmake/InstallPackages.cmake)
   set(generated ${CMAKE_CURRENT_BINARY_DIR}/dashboard_files.cpp)
   if(SESSION_BUDDY_DASHBOARD_DIR)
     set(folder ${SESSION_BUDDY_DASHBOARD_DIR})
@@ -20,10 +21,8 @@ function(session_buddy_embed_dashboard target)
     file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${source}/src/* ${source}/public/* ${PROJECT_SOURCE_DIR}/clients/js/src/*)
     set(installed ${source}/node_modules/.package-lock.json)
     add_custom_command(OUTPUT ${installed}
-      COMMAND ${NPM_COMMAND} ci --omit=dev --loglevel=error --no-audit --no-fund
-      COMMAND ${CMAKE_COMMAND} -E touch ${installed}
+      COMMAND ${CMAKE_COMMAND} -DFOLDER=${source} "-DNPM=${NPM_COMMAND}" -P ${install}
       DEPENDS ${source}/package-lock.json
-      WORKING_DIRECTORY ${source}
       COMMENT "Installing the npm packages of the dashboard"
       VERBATIM)
     add_custom_command(OUTPUT ${folder}/index.html
