@@ -531,6 +531,11 @@ void AlertDetector::explain_durations(OpenAlert& open) const {
         values.push_back(each.log_seconds);
     }
     std::ranges::sort(values);
+    if (values.empty()) {  // a very large budget alerts before there is evidence of a time of the change
+        alert.after = alert.before;
+        alert.after.samples = 0;
+        return;
+    }
     const double half_after = half_width(static_cast<double>(values.size()));
     const auto value_at = [&](double fraction) {
         const double rank = std::clamp(fraction, 0.0, 1.0) * static_cast<double>(values.size() - 1);
