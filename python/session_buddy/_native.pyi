@@ -251,6 +251,7 @@ def backtest(
     start: int | None,
     end: int,
     skill: str,
+    alert_budgets: list[str],
     *,
     threshold: float,
     baseline_window: float,
@@ -260,7 +261,13 @@ def backtest(
 
 class AnomalyDetector:
     def __init__(
-        self, *, threshold: float, baseline_window: float, observation_window: float, min_samples: int
+        self,
+        *,
+        threshold: float,
+        baseline_window: float,
+        observation_window: float,
+        min_samples: int,
+        alert_budget: str,
     ) -> None: ...
     def update(
         self,
@@ -270,10 +277,22 @@ class AnomalyDetector:
         at: int,
         error_type: str,
         duration_is_bound: bool,
+        session_id: str,
     ) -> list[_Row]: ...
     def advance(self, to: int) -> None: ...
     def anomalies(self, at: int | None) -> list[_Row]: ...
     def episodes(self) -> list[_Row]: ...
+    def alerts(self) -> list[_Row]: ...
+
+class AlertPage(TypedDict):
+    total: int
+    alerts: list[realtime_types.Alert]
+    mutes: list[realtime_types.Mute]
+
+def alerts(db_path: str, *, open: bool | None, skill: str | None, limit: int) -> AlertPage: ...  # noqa: A002
+def acknowledge_alert(db_path: str, id: int, note: str) -> realtime_types.Alert | None: ...  # noqa: A002
+def mute_skill(db_path: str, skill: str, until: int | None, reason: str) -> realtime_types.Mute: ...
+def unmute_skill(db_path: str, skill: str) -> bool: ...
 
 class Snapshot:
     def to_dict(self) -> realtime_types.Snapshot: ...

@@ -1,4 +1,4 @@
-// Combines the start and end events of the anomaly engine into episodes.
+// Combines the start and end events of the anomaly engine into episodes, and keeps the newest state of each alert.
 #include "session_buddy/app/anomaly_stream.hpp"
 
 #include <algorithm>
@@ -8,12 +8,20 @@ namespace session_buddy::app {
 
 void AnomalyStream::add(const Invocation& invocation) {
     const bool is_late = invocation.invoked_at < latest_;
-    latest_ = std::max(latest_, invocation.invoked_at);
+    add_to_alerts(invocation);
     engine_.add(invocation, invocation.invoked_at);
     if (is_late || invocation.outcome_is_unknown) {
         engine_.advance(latest_);  // the detector of its skill may be behind
     }
     apply_events();
+}
+
+void AnomalyStream::add_to_alerts(const Invocation& invocation) {
+    latest_ = std::max(latest_, invocation.invoked_at);
+    Invocation numbered = invocation;
+    numbered.id = ++added_;  // the alert engine requires increasing ids
+    alert_engine_.add(numbered, latest_);
+    apply_alert_changes();
 }
 
 void AnomalyStream::advance(TimePoint to) {
@@ -22,7 +30,9 @@ void AnomalyStream::advance(TimePoint to) {
     }
     latest_ = to;
     engine_.advance(to);
+    alert_engine_.advance(to);
     apply_events();
+    apply_alert_changes();
 }
 
 std::vector<Anomaly> AnomalyStream::reported(std::string_view skill_name) const {
@@ -44,7 +54,7 @@ void AnomalyStream::apply_events() {
         if (event.kind == EpisodeEvent::Kind::started) {
             open_.insert_or_assign({found.skill_name, channel}, discarded_ + episodes_.size());
             episodes_.push_back({std::move(found.skill_name), event.at, std::nullopt, event.deviation});
-            if (episodes_.size() > max_episodes_) {
+            if (episodes_.size() > max_kept_) {
                 episodes_.pop_front();
                 ++discarded_;
             }
@@ -55,6 +65,38 @@ void AnomalyStream::apply_events() {
             episodes_[open.mapped() - discarded_].resolved_at = event.at;
         }
     }
+}
+
+void AnomalyStream::apply_alert_changes() {
+    for (anomaly::AlertChange& change : alert_engine_.take_changes()) {
+        AlertKey key{change.alert.skill_name, change.alert.kind};
+        if (!change.alert.ended_at) {
+            open_alerts_.insert_or_assign(std::move(key), std::move(change.alert));
+            continue;
+        }
+        open_alerts_.erase(key);
+        ended_alerts_.push_back(std::move(change.alert));
+        if (ended_alerts_.size() > max_kept_) {
+            ended_alerts_.pop_front();
+        }
+    }
+}
+
+std::vector<Alert> AnomalyStream::open_alerts() const {
+    std::vector<Alert> alerts;
+    for (const auto& [key, alert] : open_alerts_) {
+        alerts.push_back(alert);
+    }
+    return alerts;
+}
+
+std::vector<Alert> AnomalyStream::alerts() const {
+    std::vector<Alert> sorted = open_alerts();
+    sorted.insert(sorted.end(), ended_alerts_.begin(), ended_alerts_.end());
+    std::ranges::sort(sorted, [](const Alert& a, const Alert& b) {
+        return std::tie(a.detected_at, a.skill_name, a.kind) < std::tie(b.detected_at, b.skill_name, b.kind);
+    });
+    return sorted;
 }
 
 std::vector<ReportedEpisode> AnomalyStream::episodes() const {

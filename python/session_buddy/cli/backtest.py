@@ -1,26 +1,29 @@
-"""``session-buddy backtest``: reports the anomalies that would have been detected in recorded history."""
+"""``session-buddy backtest``: reports the alerts and anomalies that would have been detected in recorded history."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
-from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
 from session_buddy import _native
-from session_buddy.anomaly import BacktestResult, Episode, backtest
+from session_buddy._alert_text import change, label, span
+from session_buddy.anomaly import Alert, BacktestResult, Episode, backtest
 from session_buddy.cli._escaping import escape_controls
 from session_buddy.cli._options import add_db_path, duration, fail, timestamp
+from session_buddy.cli._table import print_table
 from session_buddy.storage import StorageError
 
 __all__ = ["add_arguments", "run"]
 
+_ALERT_HEADINGS = (
+    "skill", "alert", "detected (UTC)", "changed (UTC)", "ended (UTC)", "before → after", "by chance once in"
+)  # fmt: skip
 _HEADINGS = ("skill", "type", "started (UTC)", "ended (UTC)", "lasted", "baseline → observed", "score")
-_RIGHT = (4, 6)  # right-aligned columns
+_RIGHT = (4, 6)  # right-aligned columns of deviations
 # Argument → option whose value is the default.
 _SETTINGS = {
     "threshold": "anomaly_threshold",
@@ -35,13 +38,13 @@ _TIMESTAMPS = "2026-02-10 or 2026-02-10T12:00:00Z"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command line."""
     parser.description = (
-        "Runs the recorded invocations, in chronological order, through the server's anomaly detector and "
-        "prints which anomalies it would have reported, when and for how long. The baseline window before --from is "
-        "replayed as a warm-up; an anomaly that began in it and was still open at --from is listed, marked with *. The "
-        "database is opened read-only."
+        "Runs the recorded invocations, in chronological order, through the server's detectors and prints which alerts "
+        "it would have reported, and how many anomalies (deviations). What was recorded before --from is replayed as a "
+        "warm-up: the baseline window, and 14 days for alerts; what began in it and was still open at --from is "
+        "listed, marked with *. The database is opened read-only."
     )
     parser.epilog = (
-        "The last four options default to the server's settings. Exit status: 0 done, 1 the database cannot be "
+        "The last five options default to the server's settings. Exit status: 0 done, 1 the database cannot be "
         "read or has no invocation of the skill, 2 wrong usage, 130 interrupted."
     )
     add_db_path(parser)
@@ -54,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--to", dest="end", metavar="TIMESTAMP", type=timestamp(_TIMESTAMPS), help="end (default: now)")
     parser.add_argument("--skill", metavar="NAME", help="only this skill")
+    parser.add_argument("--deviations", action="store_true", help="list the anomalies (deviations), too")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument(
         "--threshold",
@@ -71,6 +75,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="length of the observation window, 1m to 24h",
     )
     parser.add_argument("--min-samples", metavar="N", type=int, help="minimum invocations in each window, 2 to 50")
+    parser.add_argument(
+        "--alert-budget",
+        metavar="RATE",
+        action="append",
+        help="expected false alerts while nothing changes, such as 1/week, 0.5/day or off; of several, separated by "
+        "commas or given again, the alerts of the first are listed and those of the others counted",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -81,7 +92,11 @@ def run(arguments: argparse.Namespace) -> int:
         settings: dict[str, Any] = {name: configured[option] for name, option in _SETTINGS.items()}
         settings.update({name: getattr(arguments, name) for name in _SETTINGS if getattr(arguments, name) is not None})
         db_path = _native.resolve_db_path(arguments.db_path)
-        result = backtest(db_path, arguments.start, arguments.end, skill=arguments.skill, **settings)
+        budgets = ",".join(arguments.alert_budget or [str(configured["alert_budget"])]).split(",")
+        budgets = [budget.strip() for budget in budgets]
+        result = backtest(
+            db_path, arguments.start, arguments.end, skill=arguments.skill, **settings, alert_budget=budgets
+        )
     except (StorageError, ValueError) as error:
         return fail("backtest", f"error: {error}", 1 if isinstance(error, StorageError) else 2)
     elapsed = time.perf_counter() - began
@@ -91,9 +106,15 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(escape_controls(json.dumps(_to_json(result, db_path, settings, elapsed), indent=2, ensure_ascii=False)))
         return 0
-    rows = [_cells(episode, result) for episode in result.episodes]
-    if rows:
-        _print_table(rows)
+    if result.alerts:
+        print_table(_ALERT_HEADINGS, [_alert_cells(alert, result) for alert in result.alerts])
+        print()
+    if arguments.deviations and result.episodes:
+        print_table(_HEADINGS, [_cells(episode, result) for episode in result.episodes], _RIGHT)
+        print()
+    if len(result.alerts_by_budget) > 1:
+        counts = [(budget, f"{count:,}") for budget, count in result.alerts_by_budget.items()]
+        print_table(("alert budget", "alerts"), counts, right=(1,))
         print()
     print(_summary(result, elapsed))
     return 0
@@ -105,14 +126,19 @@ def _to_json(result: BacktestResult, db_path: str, settings: dict[str, Any], ela
         "db_path": db_path,
         "from": None if result.start is None else _text(result.start),
         "to": _text(result.end),
-        "settings": settings,
+        "settings": {**settings, "alert_budget": next(iter(result.alerts_by_budget))},
         **{name: fields[name] for name in ("rows", "warm_up_rows", "skipped_rows", "skills")},
         "elapsed_seconds": round(elapsed, 3),
+        "alerts": [
+            {**alert.to_dict(), "detected_before_from": _is_from_before(alert.detected_at, result)}
+            for alert in result.alerts
+        ],
+        "alerts_by_budget": result.alerts_by_budget,
         "episodes": [
             {
                 **episode.to_dict(),
                 "lasted_seconds": _lasted(episode, result).total_seconds(),
-                "started_before_from": _is_from_before(episode, result),
+                "started_before_from": _is_from_before(episode.started_at, result),
             }
             for episode in result.episodes
         ],
@@ -127,12 +153,26 @@ def _lasted(episode: Episode, result: BacktestResult) -> timedelta:
     return (episode.resolved_at or result.end) - episode.started_at
 
 
-def _is_from_before(episode: Episode, result: BacktestResult) -> bool:
-    return result.start is not None and episode.started_at < result.start
+def _is_from_before(began: datetime, result: BacktestResult) -> bool:
+    return result.start is not None and began < result.start
+
+
+def _alert_cells(alert: Alert, result: BacktestResult) -> tuple[str, ...]:
+    mark = "*" if _is_from_before(alert.detected_at, result) else ""
+    ended = "open" if alert.ended_at is None else f"{alert.ended_at:%Y-%m-%d %H:%M}, {alert.end}"
+    return (
+        alert.skill_name,
+        label(alert.kind),
+        f"{alert.detected_at:%Y-%m-%d %H:%M}{mark}",
+        f"{alert.since:%Y-%m-%d %H:%M}",
+        ended,
+        change(alert),
+        span(alert.once_in_seconds),
+    )
 
 
 def _cells(episode: Episode, result: BacktestResult) -> tuple[str, ...]:
-    mark = "*" if _is_from_before(episode, result) else ""
+    mark = "*" if _is_from_before(episode.started_at, result) else ""
     return (
         episode.skill_name,
         episode.anomaly_type,
@@ -156,37 +196,19 @@ def _in_words(time_span: timedelta) -> str:
     return f"{minutes} m {seconds:02} s" if minutes else f"{seconds} s"
 
 
-def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
-    if sys.stdout.isatty():
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
-
-        table = Table(box=None, pad_edge=False)
-        for column, heading in enumerate(_HEADINGS):
-            table.add_column(heading, justify="right" if column in _RIGHT else "left", overflow="fold")
-        for row in rows:
-            table.add_row(*map(Text, row))
-        Console(highlight=False).print(table)
-        return
-    # Not a terminal: whole lines, however long, for scripts.
-    widths = [max(map(len, column)) for column in zip(_HEADINGS, *rows, strict=True)]
-    for row in (_HEADINGS, *rows):
-        cells = (
-            cell.rjust(width) if column in _RIGHT else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        print("  ".join(cells).rstrip())
-
-
 def _summary(result: BacktestResult, elapsed: float) -> str:
     warm_up = f" after {result.warm_up_rows:,} of warm-up" if result.warm_up_rows else ""
     still_open = sum(episode.resolved_at is None for episode in result.episodes)
     return (
         f"{_count(result.rows, 'invocation')}{warm_up} of {_count(result.skills, 'skill')}, "
-        f"{_count(result.skipped_rows, 'row')} skipped: {_count(len(result.episodes), 'episode')}, "
-        f"{still_open:,} open at the end. Took {elapsed:.1f} s."
+        f"{_count(result.skipped_rows, 'row')} skipped: {_count(len(result.alerts), 'alert')}, "
+        f"{_open(sum(alert.ended_at is None for alert in result.alerts))}; "
+        f"{_count(len(result.episodes), 'deviation')}, {_open(still_open)}. Took {elapsed:.1f} s."
     )
+
+
+def _open(number: int) -> str:
+    return f"{number:,} open at the end"
 
 
 def _count(number: int, noun: str) -> str:

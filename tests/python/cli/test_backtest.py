@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from support.streams import NOON, Invocation, hours, make_database, replace_rows
 from support.terminal import text_of_terminal
 
 TO = "2026-02-11T00:00:00Z"
+OLD = ("--deviations", "--alert-budget", "off")
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ def run(*arguments: object) -> int:
 
 
 def test_a_plain_table_where_there_is_no_terminal(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("--db-path", database, "--to", TO) == 0
+    assert run("--db-path", database, "--to", TO, *OLD) == 0
     header, first, second, blank, summary = capsys.readouterr().out.splitlines()
     assert header.split("  ")[0] == "skill"
     assert first.startswith("pytest-run  performance_drop  2026-02-10 11:")
@@ -49,19 +51,20 @@ def test_a_plain_table_where_there_is_no_terminal(database: Path, capsys: pytest
     assert " open " in second
     assert " s → " in second
     assert blank == ""
-    assert summary.startswith("250 invocations of 2 skills, 1 row skipped: 2 episodes, 1 open at the end. Took ")
+    assert summary.startswith("250 invocations of 2 skills, 1 row skipped: 0 alerts, 0 open at the end; 2 ")
+    assert "; 2 deviations, 1 open at the end. Took " in summary
     # The columns are aligned.
     assert {len(line) for line in (header, first, second)} == {len(header)}
 
 
 def test_a_table_on_a_terminal(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = text_of_terminal(monkeypatch, "stdout", columns=140)
-    assert run("--db-path", database, "--to", TO) == 0
+    assert run("--db-path", database, "--to", TO, "--deviations") == 0
     output = terminal.getvalue()
     assert "\x1b[" in output
     assert "100.0 % → " in output
     assert "pattern_shift" in output
-    assert "2 episodes" in output
+    assert "2 deviations" in output
 
 
 def test_json(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -81,7 +84,10 @@ def test_json(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "baseline_window": 86400.0,
         "observation_window": 3600.0,
         "min_samples": 5,
+        "alert_budget": "1/week",
     }
+    assert report["alerts"] == [{**alert.to_dict(), "detected_before_from": False} for alert in expected.alerts]
+    assert report["alerts_by_budget"] == expected.alerts_by_budget == {"1/week": len(expected.alerts)}
     for episode, found in zip(expected.episodes, report["episodes"], strict=True):
         end = episode.resolved_at or expected.end
         assert found == {
@@ -92,7 +98,7 @@ def test_json(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_what_began_before_the_range_is_marked(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("--db-path", database, "--from", "2026-02-10T12:00", "--to", TO, "--skill", "pytest-run") == 0
+    assert run("--db-path", database, "--from", "2026-02-10T12:00", "--to", TO, "--skill", "pytest-run", *OLD) == 0
     first = capsys.readouterr().out.splitlines()[1]
     assert first.split("  ")[2].strip().endswith("*")
     assert run("--db-path", database, "--from", "2026-02-10T12:00", "--to", TO, "--json") == 0
@@ -105,6 +111,7 @@ def test_options_and_settings(
     database: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SESSION_BUDDY_ANOMALY_THRESHOLD", "9")
+    monkeypatch.setenv("SESSION_BUDDY_ALERT_BUDGET", "1/month")
     monkeypatch.setenv("SESSION_BUDDY_DB_PATH", str(database))
     assert run("--to", TO, "--json", "--baseline-window", "2d", "--observation-window", "90m") == 0
     report = json.loads(capsys.readouterr().out)
@@ -113,11 +120,51 @@ def test_options_and_settings(
         "baseline_window": 172800.0,
         "observation_window": 5400.0,
         "min_samples": 5,
+        "alert_budget": "1/month",
     }
     assert run("--to", TO, "--json", "--threshold", "2.5", "--min-samples", "7") == 0
     report = json.loads(capsys.readouterr().out)
     assert (report["settings"]["threshold"], report["settings"]["min_samples"]) == (2.5, 7)
     assert len(report["episodes"]) == 2
+
+
+@pytest.fixture
+def alerting(db_path: Path) -> Path:
+    """A skill that fails every time after two days."""
+    make_database(db_path)
+    good = steady(NOON - hours(48), NOON, 1000, rate=0.95, skill="mypy")
+    replace_rows(db_path, [*good, *steady(NOON + hours(0.1), NOON + hours(2), 40, rate=0.0, skill="mypy")])
+    return db_path
+
+
+def test_alerts_are_listed_and_deviations_counted(alerting: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--db-path", alerting, "--to", TO) == 0
+    header, alert, blank, summary = capsys.readouterr().out.splitlines()
+    assert header.startswith("skill  alert ")
+    assert alert.startswith("mypy   Success rate fell  2026-02-10 12:")
+    assert "  open  " in alert
+    assert "  95.0% → 0.0%  " in alert
+    assert blank == ""
+    assert re.search(r"0 rows skipped: 1 alert, 1 open at the end; \d deviations?, ", summary)
+
+
+def test_other_budgets_are_compared(alerting: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    budgets = ("--alert-budget", "off, 1/week", "--alert-budget", "1000/hour")
+    assert run("--db-path", alerting, "--to", TO, *budgets) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "alert budget  alerts"
+    assert lines[1:3] == ["off                0", "1/week             1"]
+    assert lines[3].startswith("1000/hour  ")
+    assert run("--db-path", alerting, "--to", TO, "--json", *budgets) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert list(report["alerts_by_budget"]) == ["off", "1/week", "1000/hour"]
+    assert (report["settings"]["alert_budget"], report["alerts"]) == ("off", [])
+
+
+def test_an_alert_from_before_the_range_is_marked(alerting: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--db-path", alerting, "--from", "2026-02-10T13:30", "--to", TO) == 0
+    alert = capsys.readouterr().out.splitlines()[1]
+    assert re.match(r"mypy   Success rate fell  2026-02-10 12:\d\d\*", alert)
 
 
 def test_nothing_to_report(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -132,6 +179,7 @@ def test_nothing_to_report(database: Path, capsys: pytest.CaptureFixture[str]) -
         (["--baseline-window", "1h"], "baseline_window must be"),
         (["--min-samples", "1"], "min_samples must be"),
         (["--skill", ""], "skill must be"),
+        (["--alert-budget", "1/week,often"], "alert_budget must be"),
         (["--from", "2026-02-10", "--to", "2026-02-09"], "end must not be before start"),
     ],
 )

@@ -1,5 +1,5 @@
-// The anomaly engine on a stream of timestamped invocations, with the episodes it found. Shared by Detector in Python
-// and the backtest, so that both give the same results.
+// The anomaly engine and the alert engine on a stream of timestamped invocations, with the episodes and alerts they
+// found. Shared by Detector in Python and the backtest, so that both give the same results.
 #pragma once
 
 #include <cstddef>
@@ -13,6 +13,7 @@
 #include <tuple>
 #include <vector>
 
+#include "session_buddy/anomaly/alert_engine.hpp"
 #include "session_buddy/anomaly/anomaly_engine.hpp"
 
 namespace session_buddy::app {
@@ -33,12 +34,15 @@ class AnomalyStream {
   public:
     static constexpr std::size_t kUnlimited = std::numeric_limits<std::size_t>::max();
 
-    /// Keeps the latest `max_episodes` > 0 episodes.
-    AnomalyStream(const anomaly::DetectorOptions& options, std::size_t max_episodes)
-        : engine_(options), max_episodes_(max_episodes) {}
+    /// Keeps the latest `max_kept` > 0 episodes, and as many alerts.
+    AnomalyStream(const anomaly::DetectorOptions& options, const anomaly::AlertOptions& alert_options,
+                  std::size_t max_kept)
+        : engine_(options), alert_engine_(alert_options), max_kept_(max_kept) {}
 
-    /// Adds an invocation. A late one is sorted in by its time.
+    /// Adds an invocation; its id is ignored. A late one is sorted in by its time.
     void add(const Invocation& invocation);
+    /// Adds an invocation for alerts only: they have a longer memory than the baseline window.
+    void add_to_alerts(const Invocation& invocation);
     /// Moves the windows of all skills to `to`. A time before latest() changes nothing.
     void advance(TimePoint to);
     /// The latest time seen; TimePoint::min() before the first.
@@ -52,17 +56,27 @@ class AnomalyStream {
     /// Sorted by start, skill and type.
     [[nodiscard]] std::vector<ReportedEpisode> episodes() const;
 
+    /// Open and ended ones, sorted by detection, skill and kind.
+    [[nodiscard]] std::vector<Alert> alerts() const;
+    [[nodiscard]] std::vector<Alert> open_alerts() const;
+
   private:
     void apply_events();
+    void apply_alert_changes();
 
     using ChannelKey = std::pair<std::string, anomaly::SkillDetector::Channel>;
+    using AlertKey = std::pair<std::string, AlertKind>;
 
     anomaly::AnomalyEngine engine_;
+    anomaly::AlertEngine alert_engine_;
     TimePoint latest_ = TimePoint::min();
-    std::size_t max_episodes_;
+    std::int64_t added_ = 0;
+    std::size_t max_kept_;
     std::deque<ReportedEpisode> episodes_;      // in the order of detection
     std::uint64_t discarded_ = 0;               // number of episodes dropped from the front of episodes_
     std::map<ChannelKey, std::uint64_t> open_;  // sequence number of the open episode, dropped ones included
+    std::deque<Alert> ended_alerts_;
+    std::map<AlertKey, Alert> open_alerts_;
 };
 
 }  // namespace session_buddy::app

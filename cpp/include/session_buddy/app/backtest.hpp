@@ -1,6 +1,8 @@
-// Backtest: the anomalies that would have been detected in a recorded history, and those at one time in it.
+// Backtest: the alerts and anomalies that would have been detected in a recorded history, and the anomalies at one time
+// in it.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -19,6 +21,8 @@ struct BacktestQuery {
     std::optional<TimePoint> from{};  ///< nullopt: from the beginning of the history
     TimePoint to;                     ///< not before `from`
     std::string skill_name{};         ///< only this skill; empty for all
+    /// Alert budgets, per second; 0: off. The alerts of the first one are listed, those of the others are counted.
+    std::vector<double> alert_budgets{0.0};
 };
 
 struct BacktestResult {
@@ -29,7 +33,13 @@ struct BacktestResult {
     /// Episodes that were open at `from` or later. One that started before `from` was found with the incomplete
     /// baseline of the warm-up.
     std::vector<ReportedEpisode> episodes;
+    std::vector<Alert> alerts;  ///< of the first budget; open at `from` or later
+    /// For each budget, the alerts that were detected at `from` or later, improvements included.
+    std::vector<std::int64_t> alerts_by_budget;
 };
+
+/// What the alerts learn from before `from`.
+inline constexpr std::chrono::days kAlertWarmUp{14};
 
 /// Replays the rows in order of their time, as if each had been recorded when it happened, so that sessions that were
 /// imported one after the other interleave as they did. Memory does not grow with the number of rows. Opens the
