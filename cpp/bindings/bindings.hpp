@@ -29,6 +29,7 @@ void bind_prune(py::module_& module);
 void bind_corrections(py::module_& module);
 void bind_evidence(py::module_& module);
 void bind_anomaly(py::module_& module);
+void bind_alerts(py::module_& module);
 void bind_server(py::module_& module);
 
 /// A Python str from text that may not be valid UTF-8: invalid bytes become U+FFFD.

@@ -73,5 +73,6 @@ PYBIND11_MODULE(_native, module) {
     bindings::bind_corrections(module);
     bindings::bind_evidence(module);
     bindings::bind_anomaly(module);
+    bindings::bind_alerts(module);
     bindings::bind_server(module);
 }

@@ -34,10 +34,11 @@ _COMMANDS = {
         "session_buddy.cli.replay", "replay recorded sessions into the database as if they happened now"
     ),
     "backtest": _Command(
-        "session_buddy.cli.backtest", "report the anomalies that would have been detected in recorded history"
+        "session_buddy.cli.backtest", "report the alerts that would have been detected in recorded history"
     ),
+    "alerts": _Command("session_buddy.cli.alerts", "list and acknowledge alerts, mute skills"),
     "top": _Command("session_buddy.cli.top", "live terminal view of a running server"),
-    "notify": _Command("session_buddy.cli.notify", "notify a webhook or a command when an anomaly starts or ends"),
+    "notify": _Command("session_buddy.cli.notify", "notify a webhook or a command when an alert starts or ends"),
     "explain": _Command("session_buddy.cli.explain", "show why an invocation has its name, outcome and duration"),
     "prune": _Command("session_buddy.cli.prune", "delete old invocations and keep their totals"),
     "forget": _Command("session_buddy.cli.forget", "delete a skill or an invocation that was recorded by mistake"),

@@ -64,9 +64,12 @@ PLAN: dict[str, list[tuple[str, Runner]]] = {
     ],
     "docs/glossary.md": [],
     "docs/how-to/alerts.md": [
+        ("bash", commands.lists_alerts),
+        ("bash", commands.backtests_budgets),
         ("bash", servers.with_server),
         ("json", texts.notification),
         ("json", texts.notification_template),
+        ("json", texts.notification),
     ],
     "docs/how-to/clients.md": [
         ("python", clients.python_client),

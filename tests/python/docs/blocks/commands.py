@@ -76,6 +76,23 @@ def corrects(block: Block, home: Path) -> None:
     assert rows_in(path) == 3
 
 
+def lists_alerts(block: Block, home: Path) -> None:
+    """Lists the alerts of the default database, which has none."""
+    path = home / ".session-buddy" / "skills.db"
+    path.parent.mkdir()
+    fill(path, invocations("mypy", 4))
+    assert bash(block.text, home).startswith("No open alerts in ")
+
+
+def backtests_budgets(block: Block, home: Path) -> None:
+    """Counts the alerts of several budgets in the default database, which has none."""
+    path = home / ".session-buddy" / "skills.db"
+    path.parent.mkdir()
+    fill(path, invocations("mypy", 4))
+    counts = [line.split() for line in bash(block.text, home).splitlines()[1:4]]
+    assert counts == [["1/week", "0"], ["1/month", "0"], ["1/day", "0"]]
+
+
 def runs(block: Block, home: Path) -> None:
     """Wraps commands, with stand-ins that print their command line. Each one is stored as a completed row."""
     commands = [line.split(" -- ")[1] for line in block.text.splitlines() if line.startswith("session-buddy run ")]
