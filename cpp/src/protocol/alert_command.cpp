@@ -18,7 +18,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kMaxEchoedBytes = 64;  // of the name of an unknown field in an error
+constexpr std::size_t kMaxEchoedField = 64;  // of the name of an unknown field in an error
 constexpr std::int64_t kMaxMuteSeconds = std::chrono::seconds(std::chrono::days{366}).count();
 
 // The fields of a body; reading one removes it, and the first error is kept.
@@ -69,7 +69,7 @@ class BodyReader {
     std::variant<AlertCommand, BadBody> result(AlertCommand command) {
         if (!object_.empty()) {
             const std::string& name = object_.begin().key();
-            const std::string echoed(is_printable_utf8(name) ? utf8_prefix(name, kMaxEchoedBytes) : "");
+            const std::string echoed(is_printable_utf8(name) ? utf8_prefix(name, kMaxEchoedField) : "");
             reject(echoed, fmt::format("Unknown field '{}'", echoed));
         }
         if (error_) {
