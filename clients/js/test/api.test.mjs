@@ -267,7 +267,7 @@ test('a response of another program is an error that names the mismatch, and is 
   }
   assert.equal((await api.skills()).total, 0);
   assert.deepEqual(conditions, Array(6).fill(undefined));
-  for (const method of ['server', 'groups', 'skill', 'series', 'anomalies', 'sessions']) {
+  for (const method of ['server', 'groups', 'skill', 'series', 'anomalies', 'alerts', 'sessions']) {
     await assert.rejects(
       new SessionBuddyApi('http://localhost/', { fetch: async () => new Response('{}') })[method](),
       UnexpectedAnswerError,

@@ -121,11 +121,13 @@ bool matches(const Alert& alert, const AlertsRequest& request) {
            (!request.to || alert.detected_at < *request.to);
 }
 
+// At most one alert of a skill and kind is open.
 bool is_same(const Alert& left, const Alert& right) {
     if (left.id != 0 && right.id != 0) {
         return left.id == right.id;
     }
-    return left.skill_name == right.skill_name && left.kind == right.kind && left.detected_at == right.detected_at;
+    return left.skill_name == right.skill_name && left.kind == right.kind &&
+           (left.detected_at == right.detected_at || (!left.ended_at && !right.ended_at));
 }
 
 // Replaces the values of a stored alert that is still open by those of the last cycle, except what people have set.

@@ -48,10 +48,10 @@ struct AlertStore::Impl {
         });
     }
 
-    void require_short(std::string_view text, std::string_view what) const {
-        if (text.size() > kMaxAlertNote) {
-            connection.reject(
-                fmt::format("the {} has {} bytes; at most {} are accepted", what, text.size(), kMaxAlertNote));
+    void require_valid(std::string_view text, std::string_view what) const {
+        if (!is_valid_alert_note(text)) {
+            connection.reject(fmt::format("the {} has {} bytes; at most {}, without control characters, are accepted",
+                                          what, text.size(), kMaxAlertNote));
         }
     }
 };
@@ -62,7 +62,7 @@ AlertStore::AlertStore(const std::string& path, std::chrono::milliseconds busy_t
 AlertStore::~AlertStore() = default;
 
 std::optional<Alert> AlertStore::acknowledge(std::int64_t id, std::string_view note, TimePoint at) {
-    impl_->require_short(note, "note");
+    impl_->require_valid(note, "note");
     return impl_->write([&](SQLite::Database& database) {
         sql::Statement(database, "UPDATE session_buddy_alert SET acknowledged_us = ?2, note = ?3 WHERE id = ?1")
             .with(id, micros_of(at), note)
@@ -73,7 +73,7 @@ std::optional<Alert> AlertStore::acknowledge(std::int64_t id, std::string_view n
 
 Mute AlertStore::mute(std::string_view skill_name, std::optional<TimePoint> until, std::string_view reason,
                       TimePoint at) {
-    impl_->require_short(reason, "reason");
+    impl_->require_valid(reason, "reason");
     if (!is_valid_skill_name(skill_name)) {
         impl_->connection.reject(fmt::format("the skill name {}", kSkillNameRule));
     }

@@ -189,6 +189,8 @@ TEST_F(Alerts, with_an_explanation_of_another_program_are_left_out) {
 TEST_F(Alerts, reject_texts_and_names_that_are_not_valid) {
     EXPECT_THROW(store.acknowledge(1, std::string(kMaxAlertNote + 1, 'x'), now), StorageError);
     EXPECT_THROW(store.mute("a", {}, std::string(kMaxAlertNote + 1, 'x'), now), StorageError);
+    EXPECT_THROW(store.acknowledge(1, "\x1b[1m", now), StorageError);
+    EXPECT_THROW(store.mute("a", {}, "a\nb", now), StorageError);
     EXPECT_THROW(store.mute("", {}, "", now), StorageError);
 }
 

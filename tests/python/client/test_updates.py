@@ -14,6 +14,7 @@ from websockets.asyncio.server import ServerConnection
 
 from session_buddy.client import (
     ActiveSession,
+    Alert,
     Anomaly,
     MetricsUpdate,
     RequestError,
@@ -25,6 +26,7 @@ from session_buddy.client import (
 )
 from support.client_library import confirm, first, scripted
 from support.histories import fill, invocations
+from support.paths import SCHEMAS
 from support.processes import DEADLINE, Server
 from support.schemas import validated
 from support.streams import behave, make_database
@@ -94,6 +96,35 @@ async def test_anomalies_come_with_their_details_where_asked_for_and_above_the_d
                     "data": {"top_skills": [], "anomalies": [as_wire(anomaly), as_wire(bare)]},
                 }
             )
+
+
+EXAMPLES = json.loads((SCHEMAS / "metrics_update.json").read_text(encoding="utf-8"))["examples"]
+(DETAILED,) = (example for example in EXAMPLES if "alerts" in example["data"])
+
+
+def test_an_update_with_details_has_alerts_and_the_form_of_the_message() -> None:
+    update = MetricsUpdate.from_wire(DETAILED)
+    assert update.alerts is not None
+    assert update.anomalies[0].details is not None
+    assert update.anomalies[0].details.alert == update.alerts[0]
+    assert as_wire(update) == {"timestamp": DETAILED["timestamp"], **DETAILED["data"]}
+    assert MetricsUpdate.from_wire(EXAMPLES[0]).alerts is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "active"),
+    [
+        ({}, True),
+        ({"kind": "silence"}, True),
+        ({"kind": "duration_fell"}, False),
+        ({"kind": "completion_rate_rose"}, False),
+        ({"muted": True}, False),
+        ({"acknowledged_at": "2026-02-10T12:00:00Z"}, False),
+        ({"ended_at": "2026-02-10T12:00:00Z", "end": "recovered"}, False),
+    ],
+)
+def test_an_alert_is_active_while_it_needs_attention(changes: dict[str, object], active: bool) -> None:
+    assert Alert.from_wire({**DETAILED["data"]["alerts"][0], **changes}).active is active
 
 
 async def test_active_sessions_are_sent_immediately_and_when_they_change(served: Server) -> None:

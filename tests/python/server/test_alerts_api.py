@@ -55,10 +55,16 @@ def store(db_path: Path, skill: str, kind: str, detected: float, ended: float | 
     )
 
 
+def unmute(server: Server, skill: str) -> Answer:
+    return ask(server, MUTES, {"skill_name": skill}, method="DELETE")
+
+
 @pytest.fixture
 def server(filled_db: Path) -> Iterator[Server]:
     """With three alerts: 3 is open and the newest one."""
     with Server(filled_db) as running:
+        ask(running, MUTES, method="POST", command={"skill_name": "mypy"})  # creates the tables
+        unmute(running, "mypy")
         store(filled_db, "mypy", "completion_rate_fell", 9, 8)
         store(filled_db, "pytest-run", "duration_rose", 6, 5)
         store(filled_db, "pytest-run", "completion_rate_fell", 1)
@@ -67,10 +73,6 @@ def server(filled_db: Path) -> Iterator[Server]:
 
 def ids(server: Server, **parameters: object) -> list[int]:
     return [alert["id"] for alert in get(server, "alerts", **parameters)["alerts"]]
-
-
-def unmute(server: Server, skill: str) -> Answer:
-    return ask(server, MUTES, {"skill_name": skill}, method="DELETE")
 
 
 def test_alerts_are_filtered_and_paged_the_newest_first(server: Server) -> None:
