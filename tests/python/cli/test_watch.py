@@ -353,7 +353,7 @@ def test_a_locked_database_is_waited_for(folder: Path, db_path: Path) -> None:
 def test_a_signal_ends_it_while_it_waits_for_the_database(folder: Path, db_path: Path) -> None:
     (folder / "s.jsonl").write_bytes(invocation_lines(1))
     import_transcripts([], db_path)
-    with watching("--db-path", db_path, folder) as watch, locked(db_path):
+    with locked(db_path), watching("--db-path", db_path, folder) as watch:
         watch.wait_for("waiting for the database")
         assert watch.stop(signal.SIGTERM) == 0
     assert watch.drain()[-1] == "no tool use yet"
