@@ -31,7 +31,10 @@ constexpr double kPassageStep = 0.5;
 const double kPassageFactor = std::exp(-kPassageStep);
 const double kPassageInverse = std::exp(kPassageStep);
 const double kIntervalFactor = std::exp(2.5);
-const double kRecovered = std::exp(5.0);
+// The CUSUM of recovery passes a fixed threshold by chance again and again while a change lasts: with n invocations
+// since the change, its threshold is e^6 (1 + n/50)², so that the false recoveries of all n have a finite sum.
+const double kRecovered = std::exp(6.0);
+constexpr double kRecoverySamples = 50.0;
 // A change that recovers so soon after another one is usual for the skill, and joins its baseline.
 constexpr auto kFlapping = std::chrono::days(1);
 constexpr double kEstimateGrowth = 1.25;
@@ -457,11 +460,12 @@ auto SequentialTest<States, Bins>::add_open(std::size_t state, std::size_t bin, 
     open_->evidence = std::min(open_->evidence * ratios_[state][bin][open_->expert], kAccumulatedMost);
     change.peak = std::max(change.peak, open_->evidence);
     open_->cusum = std::max(1.0, open_->cusum * open_->ratios[state][bin]);
-    if (open_->cusum >= kRecovered) {
+    const double size = sum_of(change.after);
+    const double growth = 1.0 + size / kRecoverySamples;
+    if (open_->cusum >= kRecovered * growth * growth) {
         recover(at, at - recovered_at_ < kFlapping);
         return Event::recovered;
     }
-    const double size = sum_of(change.after);
     if (at - change.at >= kAcceptAfter && size >= kAcceptSamples) {
         return Event::accepted;
     }
