@@ -78,7 +78,7 @@ def false_alerts(rows: list[Row], path: Path) -> None:
     axis.axvline(1.0, color=BOUND, lw=1, ls="--")
     axis.set_yticks(range(len(names)), names)
     axis.invert_yaxis()
-    axis.set_xlim(0.0, 3.0)
+    axis.set_xlim(left=0.0)
     axis.set_xlabel("false alerts in ten days, as a multiple of the budget")
     axis.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=2)
     save(figure, path)
@@ -120,7 +120,7 @@ def power(rows: list[Row], path: Path) -> None:
     """Draw how many invocations a change needs until it is reported, over the budget."""
     chosen = [row for row in rows if row["table"] == "power"]
     names = list(dict.fromkeys(row["case"] for row in chosen))
-    figure, axes = plt.subplots(1, 2, figsize=(10, 4.2))
+    figure, axes = plt.subplots(1, 2, figsize=(12, 4.2))
     for axis, title in zip(axes, ("completion rate", "durations"), strict=True):
         for name in names:
             if name.startswith("durations") != (title == "durations"):
@@ -134,10 +134,11 @@ def power(rows: list[Row], path: Path) -> None:
         axis.set_title(title)
         axis.set_xscale("log")
         axis.set_yscale("log")
+        axis.minorticks_off()
         axis.set_xticks([1 / 30, 1 / 7, 1, 10], ["1/month", "1/week", "1/day", "10/day"])
         axis.set_xlabel("alert_budget")
         axis.set_ylabel("invocations until the alert (median)")
-        axis.legend(fontsize=8)
+        axis.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     save(figure, path)
 
 
