@@ -32,6 +32,9 @@ constexpr double kSessionsRemembered = 200.0;
 constexpr double kLeastSessions = 5.0;
 constexpr double kMostEffect = 20.0;
 constexpr double kUpdateGrowth = 1.25;
+// What follows the change point varies more than a sample does, because that point is where the difference is largest.
+// By simulation.
+constexpr double kSelection = 1.7;
 constexpr double kNormal95 = 1.959964;
 
 // An open alert of a skill that is not used any more ends after this time.
@@ -483,7 +486,7 @@ void AlertDetector::explain_outcomes(OpenAlert& open) const {
     const double failed_before = sum_of_bins(before, 1);
     const double failed_after = sum_of_bins(after, 1);
     alert.before = rate_level(sum_of_bins(before, 0), total(before), effect);
-    alert.after = rate_level(sum_of_bins(after, 0), total(after), effect);
+    alert.after = rate_level(sum_of_bins(after, 0), total(after), kSelection * effect);
     if (is_improvement(alert.kind)) {
         return;
     }
@@ -536,7 +539,7 @@ void AlertDetector::explain_durations(OpenAlert& open) const {
         alert.after.samples = 0;
         return;
     }
-    const double half_after = half_width(static_cast<double>(values.size()));
+    const double half_after = half_width(static_cast<double>(values.size()) / kSelection);
     const auto value_at = [&](double fraction) {
         const double rank = std::clamp(fraction, 0.0, 1.0) * static_cast<double>(values.size() - 1);
         const auto below = static_cast<std::size_t>(rank);

@@ -31,6 +31,8 @@ constexpr double kPassageStep = 0.5;
 const double kPassageFactor = std::exp(-kPassageStep);
 const double kPassageInverse = std::exp(kPassageStep);
 const double kIntervalFactor = std::exp(2.5);
+// Experts with at least this share of the strongest one's evidence have a say in the interval.
+constexpr double kNoteworthy = 0.3;
 // The CUSUM of recovery passes a fixed threshold by chance again and again while a change lasts: with n invocations
 // since the change, its threshold is e^6 (1 + n/50)², so that the false recoveries of all n have a finite sum.
 const double kRecovered = std::exp(6.0);
@@ -386,8 +388,15 @@ auto SequentialTest<States, Bins>::open(std::size_t index, bool worse, TimePoint
     Change& change = open_->change;
     change.at = at;
     change.since = expert.since;
-    change.since_low = std::min(expert.since, to_time(expert.passages.back()));
-    change.since_high = std::clamp(to_time(expert.high) + std::chrono::seconds{1}, expert.since, at);
+    change.since_low = change.since_high = expert.since;
+    for (std::size_t other = worse ? 0 : kWorseExperts; other < (worse ? kWorseExperts : kAlertExperts); ++other) {
+        const Expert& each = experts_[other];
+        if (each.evidence >= kNoteworthy * expert.evidence) {
+            change.since_low = std::min(change.since_low, to_time(each.passages.back()));
+            change.since_high = std::max(change.since_high, to_time(each.high) + std::chrono::seconds{1});
+        }
+    }
+    change.since_high = std::min(change.since_high, at);
     change.peak = evidence;
     for (std::size_t state = 0; state < States; ++state) {
         for (std::size_t bin = 0; bin < Bins; ++bin) {

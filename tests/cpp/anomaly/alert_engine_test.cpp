@@ -340,6 +340,33 @@ TEST(AlertEngine, FindsAChangeAlmostAsSoonAsACusumThatKnowsBothRates) {
     EXPECT_LE(delays[30], 1.3 * bounds[30]);
 }
 
+TEST(AlertEngine, StatesAnIntervalThatContainsMostChangePoints) {
+    // 90 % by construction; a short form of the simulation with which the constants were chosen.
+    int found = 0;
+    int contained = 0;
+    for (unsigned seed = 0; seed < 40; ++seed) {
+        AlertFeed feed{{.budget = 0.05 / kSecondsPerDay}};
+        feed.random.seed(seed);
+        const auto add = [&](int count, double rate) {
+            for (int index = 0; index < count && feed.of(Kind::started).empty(); ++index) {
+                feed.add(std::bernoulli_distribution{rate}(feed.random));
+            }
+        };
+        add(3000, 0.95);
+        if (!feed.changes.empty()) {
+            continue;  // a false alert
+        }
+        const TimePoint change = feed.now;
+        add(1000, 0.7);
+        const auto alerts = feed.of(Kind::started);
+        ASSERT_EQ(alerts.size(), 1U);
+        ++found;
+        contained += alerts[0].since_low <= change && change - feed.gap <= alerts[0].since_high ? 1 : 0;
+    }
+    EXPECT_GE(found, 35);
+    EXPECT_GE(contained, found * 3 / 4);
+}
+
 TEST(AlertEngine, IgnoresUnknownOutcomesAndDurationsThatAreBounds) {
     AlertFeed feed;
     feed.add_many(500, 20);

@@ -79,7 +79,7 @@ struct Alert {
     AlertLevel before;
     AlertLevel after;
     /// If nothing has changed, evidence at least this strong occurs by chance once in this many seconds, in all skills
-    /// together.
+    /// together. 0 for silence, which is not tested.
     double once_in_seconds = 0.0;
     std::int64_t failures_in_a_row = 0;  ///< up to the latest invocation; 0 for other kinds than completion_rate_fell
     std::vector<GrownError> errors;      ///< at most three, the most grown first
