@@ -387,8 +387,9 @@ auto SequentialTest<States, Bins>::open(std::size_t index, bool worse, TimePoint
     open_->tilt = kChannel<Bins>.tilt[index];
     Change& change = open_->change;
     change.at = at;
-    change.since = expert.since;
-    change.since_low = change.since_high = expert.since;
+    const bool is_dated = expert.cusum > 1.0;  // only a very large budget alerts without evidence of a time
+    change.since = is_dated ? expert.since : at;
+    change.since_low = change.since_high = change.since;
     for (std::size_t other = worse ? 0 : kWorseExperts; other < (worse ? kWorseExperts : kAlertExperts); ++other) {
         const Expert& each = experts_[other];
         if (each.evidence >= kNoteworthy * expert.evidence) {
@@ -400,7 +401,7 @@ auto SequentialTest<States, Bins>::open(std::size_t index, bool worse, TimePoint
     change.peak = evidence;
     for (std::size_t state = 0; state < States; ++state) {
         for (std::size_t bin = 0; bin < Bins; ++bin) {
-            const double since = expert.counts[state][bin];
+            const double since = is_dated ? expert.counts[state][bin] : 0.0;
             change.after[state][bin] = since;
             base_[state][bin] = std::max(0.0, base_[state][bin] + fresh_[state][bin] - since);
         }

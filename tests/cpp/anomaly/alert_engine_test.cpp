@@ -367,6 +367,21 @@ TEST(AlertEngine, StatesAnIntervalThatContainsMostChangePoints) {
     EXPECT_GE(contained, found * 3 / 4);
 }
 
+TEST(AlertEngine, DatesEachChangeWithinTheHistoryEvenWithAnAbsurdBudget) {
+    AlertFeed feed{{.budget = 1.0}};
+    for (int index = 0; index < 2000; ++index) {
+        feed.add(std::bernoulli_distribution{0.8}(feed.random), "timeout",
+                 std::lognormal_distribution<>{0.0, 1.0}(feed.random));
+    }
+    EXPECT_FALSE(feed.changes.empty());
+    for (const AlertChange& change : feed.changes) {
+        EXPECT_LE(test::kStart, change.alert.since_low);
+        EXPECT_LE(change.alert.since_low, change.alert.since);
+        EXPECT_LE(change.alert.since, change.alert.since_high);
+        EXPECT_LE(change.alert.since_high, change.alert.detected_at);
+    }
+}
+
 TEST(AlertEngine, IgnoresUnknownOutcomesAndDurationsThatAreBounds) {
     AlertFeed feed;
     feed.add_many(500, 20);
