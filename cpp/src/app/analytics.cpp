@@ -15,9 +15,11 @@ namespace {
 
 using anomaly::EpisodeEvent;
 
-/// How often the state of the alert detectors is written: it changes with each invocation, and has about a kilobyte a
-/// skill. After a crash, the rows since then are added again, with the same result.
+/// The state of the alert detectors changes with each invocation, and a changed one costs about five kilobytes of
+/// writes. So it is written once in this time for each thousand of them. After a crash, the rows since then are added
+/// again, with the same result.
 constexpr std::chrono::seconds kAlertStateInterval{60};
+constexpr std::size_t kAlertStatesPerInterval = 1000;
 
 std::chrono::microseconds to_micros(Seconds seconds) {
     return std::chrono::duration_cast<std::chrono::microseconds>(seconds);
@@ -238,10 +240,7 @@ void Analytics::collect_alerts(Pending& pending, TimePoint now) {
     for (const auto& [key, alert] : unwritten_alerts_) {
         pending.alerts.push_back(alert);
     }
-    const bool is_due =
-        alert_state_at_ == TimePoint::min() || now < alert_state_at_ || now >= alert_state_at_ + kAlertStateInterval;
-    if (!unwritten_alert_state_ && is_due) {
-        alert_state_at_ = now;
+    if (!unwritten_alert_state_ && (now >= next_alert_state_ || now < last_alert_state_)) {
         storage::AlertState state;
         state.last_id = last_alert_row_;
         state.until = log_time_;
@@ -249,7 +248,10 @@ void Analytics::collect_alerts(Pending& pending, TimePoint now) {
         for (anomaly::AlertEngine::State& entry : alerts_->take_state()) {
             state.entries.push_back({std::move(entry.key), std::move(entry.bytes)});
         }
+        last_alert_state_ = now;
+        next_alert_state_ = now + kAlertStateInterval * (1 + state.entries.size() / kAlertStatesPerInterval);
         if (!state.entries.empty()) {
+            std::ranges::sort(state.entries, {}, &storage::AlertStateEntry::key);  // neighbours share pages
             unwritten_alert_state_ = std::move(state);
         }
     }

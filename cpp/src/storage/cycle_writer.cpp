@@ -95,7 +95,8 @@ struct CycleWriter::Statements {
           end_episode(database,
                       "UPDATE skill_anomalies SET resolved_at = ?3"
                       " WHERE skill_name = ?1 AND anomaly_type = ?2 AND resolved_at IS NULL"),
-          remove_state(database, "DELETE FROM session_buddy_state WHERE key = ?1") {}
+          remove_state(database, "DELETE FROM session_buddy_state WHERE key = ?1"),
+          has_skill(database, "SELECT EXISTS (SELECT 1 FROM skill_metrics WHERE skill_name = ?1)") {}
 
     void write_cache(std::span<const CacheRow> rows, TimePoint now);
     void write_episodes(std::span<const EpisodeChange> episodes);
@@ -112,7 +113,7 @@ struct CycleWriter::Statements {
     std::optional<sql::Statement> put_state;
     sql::DeferredStatement remove_state;
     std::optional<AlertRowWriter> alert_rows;
-    std::optional<sql::Statement> put_alert_state;
+    sql::DeferredStatement has_skill;
 };
 
 void CycleWriter::Statements::write_cache(std::span<const CacheRow> rows, TimePoint now) {
@@ -184,11 +185,9 @@ void CycleWriter::Statements::write_alerts(std::span<const Alert> alerts) {
 /// Several servers may write: the entries of all detectors must be those of one position. A server that is behind
 /// writes nothing; what it leaves out, the one that is ahead has written.
 void CycleWriter::Statements::write_alert_state(const AlertState& state) {
-    if (!put_alert_state) {
+    if (!put_state) {
         create_side_tables(database, SideTable::Group::state);
-        put_alert_state.emplace(database,
-                                "INSERT OR REPLACE INTO session_buddy_state (key, value) SELECT ?1, ?2"
-                                " WHERE ?3 = '' OR EXISTS (SELECT 1 FROM skill_metrics WHERE skill_name = ?3)");
+        put_state.emplace(database, kPutState);
     }
     if (state.replaces) {
         sql::Statement(database, "DELETE FROM session_buddy_state WHERE key >= ?1 AND key < ?2")
@@ -203,13 +202,17 @@ void CycleWriter::Statements::write_alert_state(const AlertState& state) {
             remove_state.with(key).run();
             continue;
         }
-        put_alert_state->reset();
-        put_alert_state->bind(1, key);
-        put_alert_state->bind_blob(2, bytes_of(entry.bytes));
-        put_alert_state->bind(3, std::string_view(entry.key));
-        put_alert_state->run();
+        // Not a condition of the insertion: for INSERT … SELECT, SQLite copies each changed page to a statement
+        // journal.
+        if (!entry.key.empty() && has_skill.with(entry.key).first_integer() == 0) {
+            continue;
+        }
+        put_state->reset();
+        put_state->bind(1, key);
+        put_state->bind_blob(2, bytes_of(entry.bytes));
+        put_state->run();
     }
-    put_alert_state->with(kAlertPositionKey, to_text(position_of(state)), std::string_view()).run();
+    put_state->with(kAlertPositionKey, to_text(position_of(state))).run();
 }
 
 CycleWriter::CycleWriter(SQLite::Database& database) : database_(database) {}

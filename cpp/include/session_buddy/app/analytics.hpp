@@ -49,7 +49,7 @@ class Analytics {
     [[nodiscard]] bool detects_alerts() const { return alerts_.has_value(); }
     void set_stored_alerts(storage::StoredAlerts stored) { board_.set_stored(std::move(stored)); }
     /// Makes the next pending() include the state of the alert detectors.
-    void request_alert_state() { alert_state_at_ = TimePoint::min(); }
+    void request_alert_state() { next_alert_state_ = TimePoint::min(); }
 
     /// The open episodes of one skill.
     using Episodes = std::array<std::optional<anomaly::Episode>, anomaly::SkillDetector::channel_count>;
@@ -116,7 +116,8 @@ class Analytics {
     std::map<AlertBoard::Key, Alert> unwritten_alerts_;
     bool replaces_alert_state_ = true;
     std::optional<storage::AlertState> unwritten_alert_state_;
-    TimePoint alert_state_at_ = TimePoint::min();  // when it was collected last
+    TimePoint last_alert_state_ = TimePoint::min();  // when it was collected
+    TimePoint next_alert_state_ = TimePoint::min();
 };
 
 }  // namespace session_buddy::app
