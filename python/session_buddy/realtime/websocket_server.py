@@ -126,6 +126,9 @@ class RealTimeMetricsServer:
         observation_window: Length of the observation window, which is compared with the baseline, 60 to 86400 seconds.
         baseline_window: Length of the baseline window, 600 to 2678400 seconds; at least twice observation_window.
         anomaly_min_samples: Minimum invocations in each of observation and baseline to report an anomaly, 2 to 50.
+        alert_budget: Expected false alerts of the whole server while nothing changes, as a rate such as 1/week, 0.5/day
+            or 1/month, or off.
+        alert_on_silence: Also report an alert for a skill that was used regularly and no longer is.
         max_clients: Maximum concurrent WebSocket connections, 1 to 1000000; further ones are rejected.
         max_clients_per_address: Maximum concurrent WebSocket connections per address (IPv6: per /64), and separately of
             HTTP connections, 1 to 1000000.
@@ -214,6 +217,8 @@ class RealTimeMetricsServer:
         observation_window: float = 3600.0,
         baseline_window: float = 86400.0,
         anomaly_min_samples: int = 5,
+        alert_budget: str = "1/week",
+        alert_on_silence: bool = False,
         max_clients: int = 100,
         max_clients_per_address: int = 100,
         max_http_connections: int = 256,
