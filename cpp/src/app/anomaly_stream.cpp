@@ -18,9 +18,12 @@ void AnomalyStream::add(const Invocation& invocation) {
 
 void AnomalyStream::add_to_alerts(const Invocation& invocation) {
     latest_ = std::max(latest_, invocation.invoked_at);
+    if (!alert_engine_) {
+        return;
+    }
     Invocation numbered = invocation;
     numbered.id = ++added_;  // the alert engine requires increasing ids
-    alert_engine_.add(numbered, latest_);
+    alert_engine_->add(numbered, latest_);
     apply_alert_changes();
 }
 
@@ -30,9 +33,11 @@ void AnomalyStream::advance(TimePoint to) {
     }
     latest_ = to;
     engine_.advance(to);
-    alert_engine_.advance(to);
     apply_events();
-    apply_alert_changes();
+    if (alert_engine_) {
+        alert_engine_->advance(to);
+        apply_alert_changes();
+    }
 }
 
 std::vector<Anomaly> AnomalyStream::reported(std::string_view skill_name) const {
@@ -68,7 +73,7 @@ void AnomalyStream::apply_events() {
 }
 
 void AnomalyStream::apply_alert_changes() {
-    for (anomaly::AlertChange& change : alert_engine_.take_changes()) {
+    for (anomaly::AlertChange& change : alert_engine_->take_changes()) {
         AlertKey key{change.alert.skill_name, change.alert.kind};
         if (!change.alert.ended_at) {
             open_alerts_.insert_or_assign(std::move(key), std::move(change.alert));

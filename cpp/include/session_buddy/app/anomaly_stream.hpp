@@ -37,7 +37,11 @@ class AnomalyStream {
     /// Keeps the latest `max_kept` > 0 episodes, and as many alerts.
     AnomalyStream(const anomaly::DetectorOptions& options, const anomaly::AlertOptions& alert_options,
                   std::size_t max_kept)
-        : engine_(options), alert_engine_(alert_options), max_kept_(max_kept) {}
+        : engine_(options), max_kept_(max_kept) {
+        if (alert_options.budget > 0.0) {
+            alert_engine_.emplace(alert_options);
+        }
+    }
 
     /// Adds an invocation; its id is ignored. A late one is sorted in by its time.
     void add(const Invocation& invocation);
@@ -68,7 +72,7 @@ class AnomalyStream {
     using AlertKey = std::pair<std::string, AlertKind>;
 
     anomaly::AnomalyEngine engine_;
-    anomaly::AlertEngine alert_engine_;
+    std::optional<anomaly::AlertEngine> alert_engine_{};  // nullopt without a budget
     TimePoint latest_ = TimePoint::min();
     std::int64_t added_ = 0;
     std::size_t max_kept_;
