@@ -12,7 +12,7 @@ Row = dict[str, object]
 """Keyword arguments of ``SkillsStorage.store_invocation``."""
 
 SLOWDOWN_FACTOR = 3.0  # factor of the duration while a skill is degraded
-BAD_SUCCESS_RATE = 0.25
+BAD_SUCCESS_RATE = 0.1
 
 
 class SkillProfile(NamedTuple):
