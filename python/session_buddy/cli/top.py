@@ -160,11 +160,11 @@ class _Top:
             await asyncio.sleep(HOURS_SECONDS)
 
     async def _skills(self, search: str | None) -> Any:
-        from session_buddy.client._http import get_json
+        from session_buddy.client._http import request_json
 
         token = self._token() if callable(self._token) else self._token
         query = {"sparkline": "true", "limit": "100", **({"search": search} if search else {})}
-        return await get_json(self._endpoint, "/api/v1/skills", query, token=token, tls=self._tls)
+        return await request_json("GET", self._endpoint, "/api/v1/skills", query, token=token, tls=self._tls)
 
     # ---- Output
 

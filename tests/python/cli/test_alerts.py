@@ -12,8 +12,10 @@ import pytest
 from session_buddy import _native
 from session_buddy.cli.main import main
 from support.alerts import START, alert
+from support.processes import Server
 from support.stored_alerts import store_alerts
 from support.streams import make_database
+from support.tokens import READER, write_secret
 
 
 @pytest.fixture
@@ -65,7 +67,7 @@ def test_all_alerts_have_their_state(database: Path, capsys: pytest.CaptureFixtu
 def test_json_has_the_alerts_of_the_api(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(database, "--json") == 0
     page = json.loads(capsys.readouterr().out)
-    assert (page["db_path"], page["total"], page["mutes"]) == (str(database), 2, [])
+    assert (page["total"], page["mutes"]) == (2, [])
     assert [one["id"] for one in page["alerts"]] == [2, 1]
     assert page["alerts"][1]["before"] == {"value": 0.98, "low": 0.971, "high": 0.989, "samples": 812}
 
@@ -151,6 +153,41 @@ def test_wrong_arguments_are_reported(
         done = end.code
     assert done == status
     assert reason in capsys.readouterr().err
+
+
+def test_a_server_is_asked_instead_of_the_database(
+    database: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tokens = write_secret(tmp_path / "tokens", f"{READER} read write\n")
+    with Server(database, "--auth-token-file", str(tokens)) as server:
+        at = ("--url", server.url)
+        assert main(["alerts", *at]) == 1
+        assert "HTTP 401" in capsys.readouterr().err
+        at = (*at, "--token-file", str(tokens))
+        assert main(["alerts", "ack", "3", "--note", "known", *at]) == 0
+        assert main(["alerts", *at, "mute", "mypy", "--for", "1h", "--reason", "upgrade"]) == 0
+        assert main(["alerts", *at, "--all", "--skill", "over"]) == 0
+        assert main(["alerts", *at, "mutes"]) == 0
+        acknowledged, muted, _, over, mute = capsys.readouterr().out.splitlines()
+        assert acknowledged == "Acknowledged alert 3 of over"
+        assert muted == f"Muted {mute}"
+        assert over.endswith(": known")
+        assert mute.startswith("mypy until ")
+        assert main(["alerts", *at, "unmute", "mypy"]) == 0
+        assert main(["alerts", *at, "unmute", "mypy"]) == 1
+        assert main(["alerts", *at, "ack", "99"]) == 1
+        errors = capsys.readouterr().err
+        assert f"skill 'mypy' is not muted in {server.url}" in errors
+        assert f"no alert 99 in {server.url}" in errors
+    assert main(["alerts", *at]) == 1
+    assert "no response to /api/v1/alerts" in capsys.readouterr().err
+    assert read(database)["mutes"] == []
+
+
+@pytest.mark.parametrize("arguments", [["--url", "ftp://x"], ["--ca-file", "x"], ["--url", "x", "--db-path", "y"]])
+def test_wrong_access_is_reported(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["alerts", *arguments]) == 2
+    assert capsys.readouterr().err.startswith("session-buddy alerts: error: ")
 
 
 def test_no_database_is_reported_and_not_created(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
