@@ -17,6 +17,6 @@ namespace session_buddy::app {
 [[nodiscard]] storage::SkillEvent to_skill_event(ingest::ReportedInvocation invocation, TimePoint now);
 
 /// Events of transcripts that are stored at a time.
-inline constexpr std::size_t kTranscriptBatchRows = 1000;
+inline constexpr std::size_t kTranscriptBatchRows = 500;
 
 }  // namespace session_buddy::app
