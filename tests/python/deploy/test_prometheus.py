@@ -27,7 +27,7 @@ from session_buddy.realtime.metrics_exporter import PrometheusExporter
 from session_buddy.storage.skills_storage import SkillsStorage
 from support import tools
 from support.certificates import Certificates
-from support.histories import fill, invocations
+from support.histories import fill, invocations, worsening
 from support.paths import ROOT
 from support.processes import DEADLINE, Server, wait_until
 from support.prometheus import Labels, Prometheus, Relay
@@ -149,7 +149,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     """It has a deviation with an alert, and a client; an invocation is stored every 50 ms."""
     folder = tmp_path_factory.mktemp("watched")
     db_path = folder / "skills.db"
-    fill(db_path, invocations("mypy", 60), invocations("mypy", 20, completed=0))
+    fill(db_path, worsening("mypy"))
     with pytest.MonkeyPatch.context() as patch:
         isolate_environment(folder, patch)
         with (

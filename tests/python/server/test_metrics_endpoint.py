@@ -23,7 +23,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from support import tools
-from support.histories import fill, invocations
+from support.histories import fill, invocations, worsening
 from support.ingestion import INVOCATIONS, invocation, send
 from support.paths import ROOT
 from support.processes import DEADLINE, Server, wait_until
@@ -355,8 +355,7 @@ def documented() -> dict[str, tuple[str, set[str]]]:
 
 def test_the_documentation_lists_the_metrics_of_the_server(tmp_path: Path) -> None:
     path = tmp_path / "skills.db"
-    fill(path, invocations("flaky", 60, newest=datetime.now(timezone.utc) - timedelta(hours=3)))
-    fill(path, invocations("flaky", 30, completed=0))
+    fill(path, worsening("flaky"))
     with Server(path, interval="50ms") as server:
         wait_until(lambda: "anomalies_detected_total{" in get(server)[1], "anomalies are exported")
         wait_until(lambda: "session_buddy_alerts_open{" in get(server)[1], "an open alert is exported")

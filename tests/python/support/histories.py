@@ -31,6 +31,21 @@ def invocations(
         }
 
 
+def worsening(skill_name: str) -> Iterator[dict[str, Any]]:
+    """Ten days that complete every half hour, then 40 minutes that fail, each in another session: an open alert."""
+    now = datetime.now(timezone.utc)
+    ages = [timedelta(minutes=40 + 30 * index) for index in range(480, 0, -1)]
+    ages += [timedelta(minutes=index) for index in range(40, 0, -1)]
+    for index, age in enumerate(ages):
+        yield {
+            "skill_name": skill_name,
+            "invoked_at": (now - age).isoformat(),
+            "session_id": f"session-{index}",
+            "completed": index < 480,
+            "duration_seconds": 5.2,
+        }
+
+
 def fill(db_path: Path, *groups: Iterator[dict[str, Any]]) -> None:
     """Stores the rows of all groups."""
     with SkillsStorage(str(db_path)) as storage:
