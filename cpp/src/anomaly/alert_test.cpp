@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <numbers>
 #include <numeric>
 #include <utility>
 
@@ -17,7 +18,7 @@ constexpr double kRefreshGrowth = 0.02;
 // Drift is estimated between buckets of four hours, over about the last two weeks of them, less a multiple of the
 // standard error of the estimate, so that a skill without drift has none. The null hypothesis allows the level to be
 // off by kDriftRange standard deviations: the amplitude of a sine is 1.41 of them.
-constexpr std::int64_t kBucketSeconds = 4 * 3600;
+constexpr std::int64_t kBucketSeconds = 14'400;
 constexpr double kBucketsRemembered = 84.0;
 constexpr double kDriftErrors = 1.5;
 constexpr double kDriftRange = 1.5;
@@ -25,7 +26,7 @@ constexpr double kDriftRangeOfBetter = 4.0;
 constexpr double kLargestDrift = 1.0;
 // The first day nothing is known about drift: an early one is assumed, and less of it on the second day.
 constexpr double kEarlySeconds = 86'400.0;
-const double kSettled = std::exp(1.0);
+constexpr double kSettled = std::numbers::e;
 // A change point whose likelihood is less than the maximum's by this factor is outside of its interval.
 constexpr double kPassageStep = 0.5;
 const double kPassageFactor = std::exp(-kPassageStep);
@@ -111,7 +112,7 @@ double normal_quantile(double p) {
 template <std::size_t Bins>
 std::array<double, Bins> tilted(const std::array<double, Bins>& q, const std::array<double, Bins>& scores,
                                 double tilt) {
-    std::array<double, Bins> result;
+    std::array<double, Bins> result{};
     double sum = 0.0;
     for (std::size_t bin = 0; bin < Bins; ++bin) {
         result[bin] = q[bin] * std::exp(tilt * scores[bin]);
@@ -145,7 +146,7 @@ void SequentialTest<States, Bins>::restore() {
 
 template <std::size_t States, std::size_t Bins>
 auto SequentialTest<States, Bins>::predictive(const Counts& counts) const -> Counts {
-    Counts result;
+    Counts result{};
     for (std::size_t state = 0; state < States; ++state) {
         double sum = 0.0;
         for (std::size_t bin = 0; bin < Bins; ++bin) {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "session_buddy/anomaly/alert_engine.hpp"
@@ -19,7 +20,7 @@ namespace session_buddy::anomaly {
 
 class AlertDetector {
   public:
-    explicit AlertDetector(const std::string& skill_name) : skill_name_(skill_name) {}
+    explicit AlertDetector(std::string skill_name) : skill_name_(std::move(skill_name)) {}
 
     /// Adds an invocation that was logged at `at`, which must not decrease. `spend`: expected false alerts that it may
     /// cost. Appends to `changes`.

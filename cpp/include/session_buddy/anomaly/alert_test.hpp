@@ -23,11 +23,11 @@ inline constexpr std::size_t kWorseExperts = 4;  ///< the first ones; the others
 /// What distinguishes the two channels. Tilts are positive towards worse (failures, long durations), in units of log
 /// odds or of standard deviations.
 struct AlertChannel {
-    std::array<double, kAlertExperts> tilt;
-    std::array<double, kAlertExperts> weight;  ///< shares of the budget
-    double threshold = 1.0;                    ///< of evidence in units of alerts; below 1, because evidence overshoots
-    double learning = 0.0;                     ///< invocations before the first one that is tested
-    double early_drift = 0.0;                  ///< assumed drift (sd, in units of tilt) before any was observed
+    std::array<double, kAlertExperts> tilt{};
+    std::array<double, kAlertExperts> weight{};  ///< shares of the budget
+    double threshold = 1.0;    ///< of evidence in units of alerts; below 1, because evidence overshoots
+    double learning = 0.0;     ///< invocations before the first one that is tested
+    double early_drift = 0.0;  ///< assumed drift (sd, in units of tilt) before any was observed
 };
 
 enum class TestEvent : std::uint8_t { none, worse, better, recovered, accepted };
