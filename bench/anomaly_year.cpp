@@ -109,7 +109,7 @@ void measure_alerts_of_many_skills() {
 }  // namespace
 
 int main() {
-    app::AnomalyStream stream({}, kKeptEpisodes);
+    app::AnomalyStream stream({}, {.budget = 0.0}, kKeptEpisodes);
     feed_year("A year of one skill in the anomaly engine", [&](const Invocation& row) { stream.add(row); });
     anomaly::AlertEngine alerts{{}};
     std::size_t started = 0;
