@@ -90,10 +90,9 @@ def test_a_continuing_alert_is_announced_once(visitor: Visit, db_path: Path) -> 
         )
         fill(db_path, failing(40, 1.0))
         announced(page).to_contain_text("Alert in pytest-run")
-        for count in range(641, 646):
+        for count in range(41, 46):
             fill(db_path, failing(1))
-            expect(page.get_by_test_id("summary")).to_contain_text(re.compile("failed"))
-            expect(row(page, "pytest-run")).to_contain_text(f"{count - 600} failed")
+            expect(page.get_by_test_id("summary")).to_contain_text(f"{count} failed")
         assert len(list(filter(None, page.evaluate("() => window.said")))) == 1
 
 
@@ -115,7 +114,7 @@ def test_an_alert_explains_itself_on_the_page_of_its_skill(visitor: Visit, faili
     with Server(failing_db) as server:
         page = visitor.open(f"{url_of(server)}#/skill/pytest-run")
         card = page.get_by_test_id("alert")
-        expect(card).to_contain_text(re.compile(r"from 100 % between \d.*n = \d+→to \d.*n = \d"))
+        expect(card).to_contain_text(re.compile(r"from 100 % between \d.*n\s=\s\d+→to \d.*n\s=\s\d"))
         expect(card).to_contain_text(re.compile(r"Since .*\d\d:\d\d"))
         expect(card).to_contain_text(re.compile(r"\d+ failures in a row · by chance once in (more than )?[\d,]+ "))
         expect(card.get_by_role("list", name="Errors that increased")).to_contain_text(re.compile("timeout 0 % → .* %"))
@@ -201,7 +200,7 @@ def test_a_token_without_the_scope_write_cannot_acknowledge(visitor: Visit, fail
     tokens = write_secret(tmp_path / "tokens", READER)
     with Server(failing_db, "--auth-token-file", str(tokens)) as server:
         page = visitor.open(url_of(server))
-        page.get_by_label("Token").fill(READER)
+        page.get_by_role("textbox", name="Token").fill(READER)
         page.keyboard.press("Enter")
         alert(page, "pytest-run").get_by_role("button", name="Acknowledge").click()
         dialog = page.get_by_test_id("alert-dialog")
