@@ -235,6 +235,9 @@ void Analytics::collect_alerts(Pending& pending, TimePoint now) {
         return;
     }
     for (const anomaly::AlertChange& change : alerts_->take_changes()) {
+        if (change.kind == anomaly::AlertChange::Kind::started) {
+            ++started_alerts_.at(static_cast<std::size_t>(change.alert.kind));
+        }
         note_alert(change.alert);
     }
     for (const auto& [key, alert] : unwritten_alerts_) {

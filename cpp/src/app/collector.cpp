@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <functional>
 #include <new>
 #include <utility>
 #include <vector>
@@ -354,9 +355,12 @@ void Collector::count_totals(std::chrono::milliseconds time) {
 void Collector::write_back(TimePoint now) {
     storage::CycleWriter* const writer = follower_.writer();
     Analytics::Pending pending = analytics_->pending(now);
+    const auto started_alerts = analytics_->take_started_alerts();
     if (rebuilding_) {  // which starts from the stored state, and finds the same alerts again
         pending.alerts.clear();
         pending.alert_state = nullptr;
+    } else {
+        std::ranges::transform(started_alerts, stats_.alerts_started, stats_.alerts_started.begin(), std::plus{});
     }
     const storage::TotalsWrites totals = totals_.pending();
     if (writer == nullptr || (pending.empty() && totals.empty())) {

@@ -160,6 +160,10 @@ void add_alerts(Families& families, const Snapshot& snapshot) {
     for (const auto& [labels, count] : counts) {
         open.add({{"skill_name", labels[0]}, {"kind", labels[1]}, {"state", labels[2]}}, count);
     }
+    auto& started = families.counter("session_buddy_alerts_started_total", "Alerts started, by kind.");
+    for (const auto& [kind, name] : kAlertKinds) {
+        started.add({{"kind", name}}, snapshot.collector.alerts_started.at(static_cast<std::size_t>(kind)));
+    }
 }
 
 void add_window(Families& families, const Snapshot& snapshot) {

@@ -84,6 +84,7 @@ TEST_F(CollectorAlerts, have_their_id_in_the_snapshot_of_the_cycle_that_detects_
     EXPECT_EQ(alert.kind, AlertKind::completion_rate_fell);
     EXPECT_EQ(alert.id, 1);
     EXPECT_EQ(alert.detected_at, clock.now());
+    EXPECT_EQ(latest->collector.alerts_started.at(static_cast<std::size_t>(alert.kind)), 1U);
     EXPECT_EQ(stored("count(*), skill_name, ended_us"), "1|a|NULL");
 }
 

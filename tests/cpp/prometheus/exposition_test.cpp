@@ -123,6 +123,7 @@ TEST(Exposition, has_open_alerts_by_skill_kind_and_state) {
     Snapshot snapshot;
     snapshot.totals = std::make_shared<TotalsTable>(TotalsTable{totals_of("a", 4), totals_of("b", 9)});
     snapshot.alerts = std::make_shared<std::vector<Alert>>(alerts);
+    snapshot.collector.alerts_started[static_cast<std::size_t>(AlertKind::duration_fell)] = 3;
     const std::string out = text(snapshot);
     for (const char* series : {"{skill_name=\"a\",kind=\"completion_rate_fell\",state=\"active\"} 1\n",
                                "{skill_name=\"a\",kind=\"duration_rose\",state=\"acknowledged\"} 1\n",
@@ -131,6 +132,8 @@ TEST(Exposition, has_open_alerts_by_skill_kind_and_state) {
         EXPECT_THAT(out, HasSubstr(std::string("session_buddy_alerts_open") + series));
     }
     EXPECT_THAT(out, Not(HasSubstr("{skill_name=\"b\",kind=\"duration_rose\"")));
+    EXPECT_THAT(out, HasSubstr("session_buddy_alerts_started_total{kind=\"duration_fell\"} 3\n"));
+    EXPECT_THAT(out, HasSubstr("session_buddy_alerts_started_total{kind=\"silence\"} 0\n"));
 }
 
 TEST(Exposition, omits_histograms_without_a_duration) {

@@ -73,6 +73,11 @@ class Analytics {
     [[nodiscard]] Pending pending(TimePoint now);
     void confirm_written(const Pending& written);
 
+    /// Alerts that started since the last call, as far as pending() has collected them, by AlertKind.
+    [[nodiscard]] std::array<std::uint64_t, kAlertKinds.size()> take_started_alerts() {
+        return std::exchange(started_alerts_, {});
+    }
+
     [[nodiscard]] TrackedNames error_types_tracked() const { return anomalies_.error_types_tracked(); }
 
   private:
@@ -106,6 +111,7 @@ class Analytics {
 
     std::optional<anomaly::AlertEngine> alerts_;  // nullopt: alert_budget is off
     AlertBoard board_;
+    std::array<std::uint64_t, kAlertKinds.size()> started_alerts_{};
     bool reporting_alerts_ = false;                   // all rows of the rebuild were added
     bool alerts_resumed_ = false;                     // from a stored state
     std::unordered_set<std::string> learning_again_;  // skills whose stored state cannot be used

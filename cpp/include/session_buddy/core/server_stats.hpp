@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "session_buddy/core/alert.hpp"
 #include "session_buddy/core/clock.hpp"
 #include "session_buddy/core/enum_names.hpp"
 
@@ -70,6 +71,7 @@ struct CollectorStats {
     std::uint64_t read_failures = 0;         ///< failed reads of the database
     std::uint64_t write_failures = 0;        ///< failed writes, except for read-only databases
     std::optional<TimePoint> up_to_date_at;  ///< the last read that reached the end of the table
+    std::array<std::uint64_t, kAlertKinds.size()> alerts_started{};  ///< by AlertKind
 };
 
 /// Of this process, as reported by the operating system.
