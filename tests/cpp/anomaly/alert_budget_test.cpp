@@ -1,4 +1,5 @@
-// What an invocation may cost: never more than the budget of the time that has passed, in use without pauses or in bursts.
+// What an invocation may cost: never more than the budget of the time that has passed, in use without pauses or in
+// bursts.
 #include "session_buddy/anomaly/alert_budget.hpp"
 
 #include <gtest/gtest.h>
