@@ -129,6 +129,21 @@ void AlertEngine::advance(TimePoint to) {
     }
 }
 
+TimePoint AlertEngine::next_change() {
+    for (;;) {
+        const TimePoint scheduled = impl_->due.next_due();
+        const auto number = impl_->due.pop_due(scheduled);
+        if (!number) {
+            return TimePoint::max();
+        }
+        const TimePoint next = impl_->skills[*number].detector.next_due(impl_->options);
+        impl_->due.schedule(*number, next);
+        if (next <= scheduled) {
+            return next;
+        }
+    }
+}
+
 std::vector<AlertChange> AlertEngine::take_changes() {
     return std::exchange(impl_->changes, {});
 }

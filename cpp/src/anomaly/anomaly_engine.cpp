@@ -63,7 +63,8 @@ SkillDetector::Sample AnomalyEngine::to_sample(const Invocation& invocation, Tim
 }
 
 void AnomalyEngine::add(const Invocation& invocation, TimePoint now) {
-    if (invocation.outcome_is_unknown) {
+    const bool is_old = until_ != TimePoint::min() && invocation.invoked_at <= until_ - options_.baseline_window;
+    if (invocation.outcome_is_unknown || is_old) {
         return;
     }
     if (const auto index = index_of(invocation.skill_name)) {
@@ -73,6 +74,7 @@ void AnomalyEngine::add(const Invocation& invocation, TimePoint now) {
 }
 
 void AnomalyEngine::advance(TimePoint now) {
+    until_ = std::max(until_, now);
     while (const auto index = changes_.pop_due(now)) {
         SkillDetector& detector = skills_[*index].detector;
         if (detector.next_change() <= now) {
@@ -80,6 +82,21 @@ void AnomalyEngine::advance(TimePoint now) {
             after_evaluation(*index);
         } else {
             changes_.schedule(*index, detector.next_change());
+        }
+    }
+}
+
+TimePoint AnomalyEngine::next_change() {
+    for (;;) {
+        const TimePoint scheduled = changes_.next_due();
+        const auto index = changes_.pop_due(scheduled);
+        if (!index) {
+            return TimePoint::max();
+        }
+        const TimePoint next = skills_[*index].detector.next_change();
+        changes_.schedule(*index, next);
+        if (next <= scheduled) {
+            return next;
         }
     }
 }
@@ -118,6 +135,7 @@ void AnomalyEngine::begin(TimePoint until, const std::vector<OpenEpisode>& episo
             by_skill[*index][open.channel] = open.episode;
         }
     }
+    until_ = until;
     for (std::uint32_t index = 0; index < skills_.size(); ++index) {
         skills_[index].detector.begin(until, by_skill[index]);
         after_evaluation(index);

@@ -223,6 +223,17 @@ void SkillDetector::begin(TimePoint until, const std::array<std::optional<Episod
     for (std::size_t i = samples_.size(); i > 0 && samples_[i - 1].at > until; --i) {
         samples_[i - 1].at = until;  // a row from the future: it counted with the time of its reading
     }
+    // The time of the last evaluation of a detector that never stopped: samples read later are evaluated at their own
+    // times only if they are newer.
+    TimePoint last = TimePoint::min();
+    for (const KeptSample& sample : samples_) {
+        for (const auto window :
+             {std::chrono::microseconds{0}, options_->observation_window, options_->baseline_window}) {
+            if (sample.at + window <= until) {
+                last = std::max(last, sample.at + window);
+            }
+        }
+    }
     drop_old();
     split();
     for (const Channel channel : {completion, duration}) {
@@ -240,14 +251,7 @@ void SkillDetector::begin(TimePoint until, const std::array<std::optional<Episod
         const auto& episode = channels_[channel].episode;
         channels_[channel].latest = compare(channel, episode ? episode->baseline : current_baseline());
     }
-    // Set now_ back to the last change, where a detector that never stopped would be, so that a sample between that
-    // time and `until` that is read only now is evaluated at its own time.
-    if (!samples_.empty()) {
-        now_ = samples_.back().at;
-        if (recent_from_ > 0) {
-            now_ = std::max(now_, samples_[recent_from_ - 1].at + options_->observation_window);
-        }
-    }
+    now_ = last;
 }
 
 TimePoint SkillDetector::next_change() const {
@@ -377,13 +381,19 @@ void SkillDetector::evaluate_normal(Channel channel, std::vector<EpisodeEvent>& 
     }
     if (state.latest && state.latest->is_significant) {
         state.episode = Episode{.started_at = now_, .deviation = state.latest->deviation, .baseline = baseline};
-        events.push_back({.kind = EpisodeEvent::Kind::started, .at = now_, .deviation = state.latest->deviation});
+        events.push_back({.kind = EpisodeEvent::Kind::started,
+                          .at = now_,
+                          .started_at = now_,
+                          .deviation = state.latest->deviation});
     }
 }
 
 void SkillDetector::resolve(Channel channel, std::vector<EpisodeEvent>& events) {
     ChannelState& state = channels_[channel];
-    events.push_back({.kind = EpisodeEvent::Kind::resolved, .at = now_, .deviation = state.episode->deviation});
+    events.push_back({.kind = EpisodeEvent::Kind::resolved,
+                      .at = now_,
+                      .started_at = state.episode->started_at,
+                      .deviation = state.episode->deviation});
     state.episode.reset();
     readmit(channel);
 }

@@ -41,35 +41,41 @@ anomaly::DetectorOptions detector_options(const Config& config) {
             .min_samples = config.anomaly_min_samples};
 }
 
-storage::EpisodeChange to_change(const anomaly::AnomalyEngine::SkillEpisodeEvent& found) {
+storage::EpisodeChange to_change(const anomaly::AnomalyEngine::SkillEpisodeEvent& found,
+                                 const storage::LogPosition& position) {
     const anomaly::Deviation& deviation = found.event.deviation;
     return {.started = found.event.kind == EpisodeEvent::Kind::started,
             .skill_name = found.skill_name,
             .anomaly_type = std::string(to_string(deviation.type)),
             .at = found.event.at,
+            .started_at = found.event.started_at,
             .baseline_value = deviation.baseline_value,
             .observed_value = deviation.observed_value,
-            .deviation_score = std::abs(deviation.z)};
+            .deviation_score = std::abs(deviation.z),
+            .position = position};
 }
 
 }  // namespace
 
-Analytics::Analytics(const Config& config, TimePoint now, std::optional<DetectorState> resume,
-                     std::vector<std::pair<std::string, std::string>> open_anomalies, storage::StoredAlertState alerts)
+Analytics::Analytics(const Config& config, TimePoint log_time, const std::optional<storage::StoredAnomalyState>& stored,
+                     storage::StoredAlertState alerts)
     : metrics_(metrics_options(config)),
       anomalies_(detector_options(config),
                  {.skills = config.max_tracked_skills, .error_types = config.max_tracked_error_types}),
-      resume_(std::move(resume)),
-      open_in_database_(std::move(open_anomalies)),
-      evaluated_from_(now - to_micros(config.baseline_window)),
+      evaluated_from_(log_time - to_micros(config.baseline_window)),
       max_skills_(config.max_tracked_skills) {
+    if (stored) {
+        resume_ = parse_detector_state(stored->detector);
+        open_in_database_ = stored->open_anomalies;
+        stored_head_ = head_of(stored->detector);
+    }
     if (resume_) {
-        resume_->until = std::min(resume_->until, now);  // the clock may have been set back to before it
+        evaluated_from_ = std::min(resume_->until, log_time);  // the clock may have been set back to before it
     }
     if (const double budget = parse_alert_budget(config.alert_budget).value_or(0.0); budget > 0.0) {
         alerts_.emplace(anomaly::AlertOptions{
             .budget = budget, .silence = config.alert_on_silence, .max_skills = config.max_tracked_skills});
-        resume_alerts(std::move(alerts));
+        resume_alerts(std::move(alerts), log_time);
     }
 }
 
@@ -82,28 +88,61 @@ void Analytics::apply(const storage::Batch& batch, TimePoint now) {
     if (batch.rebuilt) {
         set_lifetimes(batch, now);
     }
-    for (const Invocation& row : batch.rows) {
-        metrics_.add(row, now);
-        last_id_ = std::max(last_id_, row.id);
-        latest_invocation_ = std::max(latest_invocation_, row.invoked_at);
-        add_to_alerts(row, now);
-        if (!evaluating_) {
-            if (resume_ ? row.id <= resume_->last_id : row.invoked_at <= evaluated_from_) {
-                anomalies_.preload(row);
-                continue;
-            }
-            begin_evaluation(resume_ ? resume_->until : evaluated_from_);
+    std::size_t added = 0;
+    for (const storage::Stamp& stamp : batch.stamps) {
+        for (; added < stamp.end; ++added) {
+            add_row(batch.rows[added], stamp, now);
         }
-        anomalies_.add(row, now);
+        is_between_stamps_ = stamp.is_complete;
+        if (stamp.is_complete) {
+            complete(stamp);
+        }
     }
     if (!batch.rebuilt) {
         set_lifetimes(batch, now);  // for the skills that these rows added
     }
     if (!batch.more && !evaluating_) {
-        begin_evaluation(resume_ ? resume_->until : evaluated_from_);
+        begin_evaluation();
     }
     if (!batch.more && alerts_ && !reporting_alerts_) {
         begin_alerts();
+    }
+}
+
+void Analytics::add_row(const Invocation& row, const storage::Stamp& stamp, TimePoint now) {
+    latest_invocation_ = std::max(latest_invocation_, row.invoked_at);
+    if (row.invoked_at > stamp.at) {
+        Invocation accepted = row;  // a row from the future counts as of its stamp
+        accepted.invoked_at = stamp.at;
+        add_row(accepted, stamp, now);
+        return;
+    }
+    metrics_.add(row, now);
+    add_to_alerts(row, stamp);
+    if (!evaluating_) {
+        if (resume_ ? row.id <= resume_->last_id : row.invoked_at <= evaluated_from_) {
+            anomalies_.preload(row);
+            return;
+        }
+        begin_evaluation();
+    }
+    anomalies_.add(row, stamp.at);
+}
+
+void Analytics::complete(const storage::Stamp& stamp) {
+    position_ = {.at = std::max(position_.at, stamp.at), .last_row = std::max(position_.last_row, stamp.last_row)};
+    if (!evaluating_ && position_.at > evaluated_from_) {
+        begin_evaluation();
+    }
+    if (evaluating_) {
+        anomalies_.advance(position_.at);
+    }
+    if (alerts_) {
+        log_time_ = std::max(log_time_, position_.at);
+        alerts_->advance(log_time_);
+    }
+    for (const auto& event : anomalies_.take_events()) {
+        episodes_.push_back(to_change(event, position_));
     }
 }
 
@@ -126,8 +165,9 @@ void Analytics::set_lifetimes(const storage::Batch& batch, TimePoint now) {
     }
 }
 
-void Analytics::begin_evaluation(TimePoint until) {
+void Analytics::begin_evaluation() {
     evaluating_ = true;
+    const TimePoint until = evaluated_from_;
     const auto episodes = resume_ ? std::move(resume_->episodes) : std::vector<anomaly::AnomalyEngine::OpenEpisode>{};
     anomalies_.begin(until, episodes);
     const auto open_now = anomalies_.open_episodes();
@@ -142,16 +182,7 @@ void Analytics::begin_evaluation(TimePoint until) {
     }
 }
 
-void Analytics::advance(TimePoint now) {
-    metrics_.advance(now);
-    anomalies_.advance(now);
-    if (alerts_) {
-        log_time_ = std::max(log_time_, now);
-        alerts_->advance(log_time_);
-    }
-}
-
-void Analytics::resume_alerts(storage::StoredAlertState stored) {
+void Analytics::resume_alerts(storage::StoredAlertState stored, TimePoint log_time) {
     if (stored.detectors) {
         std::size_t unusable = 0;
         for (storage::AlertStateEntry& entry : stored.detectors->entries) {
@@ -171,7 +202,7 @@ void Analytics::resume_alerts(storage::StoredAlertState stored) {
             replaces_alert_state_ = false;
             last_alert_row_ = stored.detectors->last_id;
             alert_rows_to_ = unusable == 0 ? last_alert_row_ : 0;
-            log_time_ = stored.detectors->until;
+            log_time_ = std::min(stored.detectors->until, log_time);  // the clock may have been set back
         }
     }
     std::ranges::copy_if(stored.alerts.alerts, std::back_inserter(stored_open_alerts_),
@@ -182,12 +213,11 @@ void Analytics::resume_alerts(storage::StoredAlertState stored) {
     }
 }
 
-void Analytics::add_to_alerts(const Invocation& row, TimePoint now) {
+void Analytics::add_to_alerts(const Invocation& row, const storage::Stamp& stamp) {
     if (!alerts_ || row.id <= alert_rows_to_) {
         return;
     }
-    // Rows of a rebuild were logged about when they happened.
-    log_time_ = std::max(log_time_, reporting_alerts_ ? now : std::min(row.invoked_at, now));
+    log_time_ = std::max(log_time_, stamp.is_oldest ? row.invoked_at : stamp.at);
     last_alert_row_ = std::max(last_alert_row_, row.id);
     alerts_->add(row, log_time_);
 }
@@ -243,7 +273,7 @@ void Analytics::collect_alerts(Pending& pending, TimePoint now) {
     for (const auto& [key, alert] : unwritten_alerts_) {
         pending.alerts.push_back(alert);
     }
-    if (!unwritten_alert_state_ && (now >= next_alert_state_ || now < last_alert_state_)) {
+    if (is_between_stamps_ && !unwritten_alert_state_ && (now >= next_alert_state_ || now < last_alert_state_)) {
         storage::AlertState state;
         state.last_id = last_alert_row_;
         state.until = log_time_;
@@ -262,7 +292,7 @@ void Analytics::collect_alerts(Pending& pending, TimePoint now) {
 }
 
 std::optional<storage::CacheRow> Analytics::cache_row(const std::string& skill_name,
-                                                      const metrics::RecentMetrics& recent, TimePoint now) const {
+                                                      const metrics::RecentMetrics& recent) const {
     if (!recent.last_invocation_at) {
         return std::nullopt;
     }
@@ -275,16 +305,13 @@ std::optional<storage::CacheRow> Analytics::cache_row(const std::string& skill_n
         row.avg_completion_rate_24h =
             static_cast<double>(recent.completed_24h - recent.unknown_24h) / static_cast<double>(known);
     }
-    const auto state = anomalies_.state(skill_name, now);
+    const auto state = anomalies_.state(skill_name, position_.at);
     row.is_anomalous = state.is_anomalous;
     row.anomaly_score = state.score;
     return row;
 }
 
 Analytics::Pending Analytics::pending(TimePoint now) {
-    for (const auto& event : anomalies_.take_events()) {
-        episodes_.push_back(to_change(event));
-    }
     for (std::string& skill_name : anomalies_.take_evaluated()) {
         evaluated_.insert(std::move(skill_name));
     }
@@ -293,7 +320,7 @@ Analytics::Pending Analytics::pending(TimePoint now) {
     std::unordered_set<std::string_view> touched;  // the trigger may have changed their rows
     for (const auto& change : result.recent) {
         touched.insert(change.skill_name);
-        if (auto row = cache_row(change.skill_name, change.metrics, now)) {
+        if (auto row = cache_row(change.skill_name, change.metrics)) {
             result.cache.push_back(std::move(*row));
         }
     }
@@ -302,22 +329,23 @@ Analytics::Pending Analytics::pending(TimePoint now) {
             continue;
         }
         const auto recent = metrics_.recent_metrics(skill_name);
-        auto row = recent ? cache_row(skill_name, *recent, now) : std::nullopt;
+        auto row = recent ? cache_row(skill_name, *recent) : std::nullopt;
         const auto written = written_.find(skill_name);
         if (row && (written == written_.end() || written->second != *row)) {
             result.cache.push_back(std::move(*row));
         }
     }
-    result.episodes = episodes_;
-    if (!evaluated_.empty() || !episodes_.empty()) {
-        collect_state(result, now);
+    if (is_between_stamps_ && (!evaluated_.empty() || !episodes_.empty())) {
+        result.episodes = episodes_;
+        collect_state(result);
     }
     collect_alerts(result, now);
     return result;
 }
 
-void Analytics::collect_state(Pending& pending, TimePoint now) const {
-    pending.detector_state.push_back(head_entry(now, last_id_));
+void Analytics::collect_state(Pending& pending) const {
+    pending.owner = {.position = position_, .stored_head = stored_head_};
+    pending.detector_state.push_back(head_entry(position_.at, position_.last_row));
     pending.replaces_state = !owns_stored_state_;
     if (pending.replaces_state) {
         for (const auto& open : anomalies_.open_episodes()) {
@@ -349,7 +377,7 @@ void Analytics::collect_state(Pending& pending, TimePoint now) const {
     }
 }
 
-void Analytics::confirm_written(const Pending& written) {
+void Analytics::confirm_written(const Pending& written, bool state_is_stored) {
     metrics_.confirm_recent(written.recent);
     for (const storage::CacheRow& row : written.cache) {
         written_[row.skill_name] = row;
@@ -361,14 +389,20 @@ void Analytics::confirm_written(const Pending& written) {
         std::erase_if(written_, [this](const auto& row) { return !metrics_.recent_metrics(row.first); });
     }
     std::erase_if(written_state_, [](const auto& skill) { return skill.second == Episodes{}; });
-    owns_stored_state_ = owns_stored_state_ || written.replaces_state;
-    evaluated_.clear();
-    episodes_.clear();
     unwritten_alerts_.clear();
     if (written.alert_state != nullptr) {
         unwritten_alert_state_.reset();
         replaces_alert_state_ = false;
     }
+    if (written.detector_state.empty()) {
+        return;  // nothing was evaluated, or not all rows of a stamp
+    }
+    owns_stored_state_ = state_is_stored;
+    if (state_is_stored) {
+        stored_head_ = *written.detector_state.front().text;
+    }
+    evaluated_.clear();
+    episodes_.clear();
 }
 
 }  // namespace session_buddy::app

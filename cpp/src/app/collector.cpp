@@ -54,8 +54,7 @@ Collector::Collector(const Config& config, const Clock& clock, Publish publish)
       clock_(clock),
       publish_(std::move(publish)),
       follower_(config.db_path, follower_options(config)),
-      analytics_(std::make_unique<Analytics>(config, TimePoint{}, std::nullopt,
-                                             std::vector<std::pair<std::string, std::string>>{})),
+      analytics_(std::make_unique<Analytics>(config, TimePoint{}, storage::StoredAnomalyState{})),
       detects_alerts_(analytics_->detects_alerts()),
       totals_({.skills = config.metrics_max_skills, .phases = config.metrics_max_phases}),
       watch_(config.db_path, [this] { close_stale_connection(); }) {}
@@ -65,23 +64,17 @@ Collector::~Collector() {
 }
 
 // Each Analytics object starts from the detector state and the open anomalies stored in its database.
-std::unique_ptr<Analytics> Collector::create_analytics(TimePoint now) {
-    std::optional<DetectorState> resume;
-    std::vector<std::pair<std::string, std::string>> open_anomalies;
+std::unique_ptr<Analytics> Collector::create_analytics(TimePoint log_time) {
     storage::StoredAlertState alerts;
     try {
-        if (auto stored = follower_.anomaly_state()) {
-            open_anomalies = std::move(stored->open_anomalies);
-            resume = parse_detector_state(stored->detector);
-        }
         if (detects_alerts_) {
-            alerts = follower_.alert_state(now - AlertBoard::kShownAfterEnd).value_or(storage::StoredAlertState{});
+            alerts = follower_.alert_state(log_time - AlertBoard::kShownAfterEnd).value_or(storage::StoredAlertState{});
         }
     } catch (const storage::StorageError& error) {
-        log::kCollector.warning("cannot read the stored anomaly state; detecting anomalies without it: {}",
+        log::kCollector.warning("cannot read the stored state of the alert detectors; they start without it: {}",
                                 error.what());
     }
-    return std::make_unique<Analytics>(config_, now, std::move(resume), std::move(open_anomalies), std::move(alerts));
+    return std::make_unique<Analytics>(config_, log_time, follower_.anomaly_state(), std::move(alerts));
 }
 
 void Collector::open() {
@@ -95,6 +88,7 @@ void Collector::open() {
         more = batch.more;
     }
     stats_.up_to_date_at = now;
+    pass_time(now);
     analytics_->advance(now);
     count_totals(kCountTimeAtStart);
     write_back(now);
@@ -255,7 +249,7 @@ TimePoint Collector::begin_cycle() {
         log::kCollector.warning(
             "clock moved {} by {} s; rebuilding all metrics", now < last_now_ ? "back" : "forward",
             std::chrono::duration_cast<std::chrono::seconds>(std::chrono::abs(now - last_now_)).count());
-        follower_.request_rebuild();
+        follower_.request_restamp();
     }
     last_now_ = now;
     return now;
@@ -265,6 +259,9 @@ void Collector::finish_cycle(TimePoint now) {
     if (dropped_) {
         publish_stale();
         return;
+    }
+    if (health_.readable && !rebuilding_) {
+        run_reading([&] { pass_time(now); });
     }
     analytics_->advance(now);
     if (health_.readable) {
@@ -300,9 +297,15 @@ bool Collector::clock_jumped(TimePoint now) const {
            analytics_->latest_invocation() > last_now_ + kMaxClockStep;
 }
 
+void Collector::pass_time(TimePoint now) {
+    if (const TimePoint due = analytics_->next_change(); due <= now) {
+        apply(follower_.poll(now, due), now);
+    }
+}
+
 bool Collector::read_database(TimePoint now) {
     bool is_new = false;
-    try {
+    run_reading([&] {
         bool more = true;
         const auto is_late = [&] {
             return rebuilding_ && std::chrono::steady_clock::now() >= cycle_began_ + kRebuildTimePerCycle;
@@ -317,18 +320,24 @@ bool Collector::read_database(TimePoint now) {
         if (!more) {
             stats_.up_to_date_at = now;
         }
+    });
+    return is_new;
+}
+
+void Collector::run_reading(const std::function<void()>& work) {
+    try {
+        work();
     } catch (const std::bad_alloc&) {
         throw;  // handled by run_guarded()
     } catch (const std::exception& error) {
         ++stats_.read_failures;
         set_health({false, error.what()});
     }
-    return is_new;
 }
 
 void Collector::apply(const storage::Batch& batch, TimePoint now) {
     if (batch.rebuilt) {
-        rebuilding_ = create_analytics(now);
+        rebuilding_ = create_analytics(batch.log_time);
         totals_.request_recheck();
     }
     stats_.rows_read += batch.rows.size();
@@ -367,17 +376,18 @@ void Collector::write_back(TimePoint now) {
         return;
     }
     try {
-        const bool totals_written = writer->write({.cache = pending.cache,
-                                                   .episodes = pending.episodes,
-                                                   .detector_state = pending.detector_state,
-                                                   .replaces_state = pending.replaces_state,
-                                                   .alerts = pending.alerts,
-                                                   .alert_state = pending.alert_state,
-                                                   .store = follower_.totals(),
-                                                   .totals = &totals},
-                                                  now);
-        analytics_->confirm_written(pending);
-        totals_.confirm_written(totals_written);
+        const auto written = writer->write({.cache = pending.cache,
+                                            .episodes = pending.episodes,
+                                            .detector_state = pending.detector_state,
+                                            .replaces_state = pending.replaces_state,
+                                            .owner = pending.owner,
+                                            .alerts = pending.alerts,
+                                            .alert_state = pending.alert_state,
+                                            .store = follower_.totals(),
+                                            .totals = &totals},
+                                           now);
+        analytics_->confirm_written(pending, written.state);
+        totals_.confirm_written(written.totals);
         if (!pending.alerts.empty()) {
             follower_.expect_changed_alerts();
         }
@@ -419,7 +429,7 @@ void Collector::publish_snapshot(TimePoint now) {
     last_sessions_ = snapshot->sessions;
     snapshot->sessions_version = sessions_version_;
     snapshot->active_sessions = analytics_->metrics().active_sessions();
-    if (const auto& anomalies = analytics_->anomalies(now); anomalies != *last_anomalies_) {
+    if (const auto& anomalies = analytics_->anomalies(); anomalies != *last_anomalies_) {
         last_anomalies_ = std::make_shared<const std::vector<Anomaly>>(anomalies);
     }
     snapshot->anomalies = last_anomalies_;

@@ -3,6 +3,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -22,7 +23,7 @@ using nlohmann::json;
 
 // Incremented when the meaning of a field changes; a state of another version is ignored.
 constexpr int kStateVersion = 2;
-constexpr const char* kHead = "head";
+constexpr const char* kHead = storage::kStateHead;
 
 std::int64_t to_micros(TimePoint at) {
     return at.time_since_epoch().count();
@@ -114,6 +115,11 @@ storage::StateEntry episode_entry(const AnomalyEngine::OpenEpisode& open) {
 
 storage::StateEntry removed_episode_entry(std::string_view skill_name, SkillDetector::Channel channel) {
     return {episode_name(skill_name, channel), std::nullopt};
+}
+
+std::string head_of(const std::vector<storage::StateEntry>& entries) {
+    const auto head = std::ranges::find(entries, kHead, &storage::StateEntry::name);
+    return head == entries.end() ? std::string() : head->text.value_or("");
 }
 
 std::optional<DetectorState> parse_detector_state(const std::vector<storage::StateEntry>& entries) {

@@ -91,18 +91,28 @@ struct CycleWriter::Statements {
                         " observed_value, deviation_score) SELECT ?1, ?2, ?3, ?4, ?5, ?6"
                         " WHERE EXISTS (SELECT 1 FROM skill_metrics WHERE skill_name = ?1)"
                         " AND NOT EXISTS (SELECT 1 FROM skill_anomalies WHERE skill_name = ?1 AND anomaly_type = ?2"
-                        " AND resolved_at IS NULL)"),
+                        " AND (resolved_at IS NULL OR (detected_at = ?3 AND resolved_at > detected_at)))"),
           end_episode(database,
-                      "UPDATE skill_anomalies SET resolved_at = ?3"
-                      " WHERE skill_name = ?1 AND anomaly_type = ?2 AND resolved_at IS NULL"),
+                      "UPDATE skill_anomalies SET resolved_at = ?3 WHERE skill_name = ?1 AND anomaly_type = ?2"
+                      " AND resolved_at IS NULL AND (?4 IS NULL OR detected_at = ?4)"),
+          head(database,
+               "SELECT value, CASE WHEN json_valid(value) THEN json_extract(value, '$.until') END,"
+               " CASE WHEN json_valid(value) THEN json_extract(value, '$.last_id') END"
+               " FROM session_buddy_state WHERE key = ?1"),
           remove_state(database, "DELETE FROM session_buddy_state WHERE key = ?1"),
           has_skill(database, "SELECT EXISTS (SELECT 1 FROM skill_metrics WHERE skill_name = ?1)") {}
 
     void write_cache(std::span<const CacheRow> rows, TimePoint now);
-    void write_episodes(std::span<const EpisodeChange> episodes);
+    void write_episodes(std::span<const EpisodeChange> episodes, const std::optional<LogPosition>& written);
     void write_state(std::span<const StateEntry> entries, bool replaces);
     void write_alerts(std::span<const Alert> alerts);
     void write_alert_state(const AlertState& state);
+
+    struct StoredHead {
+        std::string text;
+        std::optional<LogPosition> position;  ///< nullopt if it cannot be read
+    };
+    [[nodiscard]] StoredHead read_head();
 
   private:
     SQLite::Database& database;
@@ -110,6 +120,7 @@ struct CycleWriter::Statements {
     sql::DeferredStatement insert_cache;
     sql::DeferredStatement start_episode;
     sql::DeferredStatement end_episode;
+    sql::DeferredStatement head;
     std::optional<sql::Statement> put_state;
     sql::DeferredStatement remove_state;
     std::optional<AlertRowWriter> alert_rows;
@@ -133,8 +144,30 @@ void CycleWriter::Statements::write_cache(std::span<const CacheRow> rows, TimePo
     }
 }
 
-void CycleWriter::Statements::write_episodes(std::span<const EpisodeChange> episodes) {
+CycleWriter::Statements::StoredHead CycleWriter::Statements::read_head() {
+    StoredHead stored;
+    if (!sql::has_known_table(database, "session_buddy_state")) {
+        return stored;
+    }
+    sql::Statement& row = head.with(std::string(kStatePrefix) + kStateHead);
+    if (row.step()) {
+        stored.text = row.text(0);
+        if (!row.is_null(1) && !row.is_null(2)) {
+            stored.position =
+                LogPosition{.at = TimePoint{std::chrono::microseconds{row.integer(1)}}, .last_row = row.integer(2)};
+        }
+        row.reset();
+    }
+    return stored;
+}
+
+/// Up to position `written`, another server has written all.
+void CycleWriter::Statements::write_episodes(std::span<const EpisodeChange> episodes,
+                                             const std::optional<LogPosition>& written) {
     for (const EpisodeChange& change : episodes) {
+        if (written && change.position <= *written) {
+            continue;
+        }
         const std::string at = format_timestamp(change.at);
         if (change.started) {
             start_episode
@@ -142,7 +175,9 @@ void CycleWriter::Statements::write_episodes(std::span<const EpisodeChange> epis
                       change.deviation_score)
                 .run();
         } else {
-            end_episode.with(change.skill_name, change.anomaly_type, at).run();
+            const auto started_at =
+                change.started_at ? std::optional(format_timestamp(*change.started_at)) : std::nullopt;
+            end_episode.with(change.skill_name, change.anomaly_type, at, started_at).run();
         }
     }
 }
@@ -219,11 +254,11 @@ CycleWriter::CycleWriter(SQLite::Database& database) : database_(database) {}
 
 CycleWriter::~CycleWriter() = default;
 
-bool CycleWriter::write(const CycleWrites& writes, TimePoint now) {
+CycleWriter::Result CycleWriter::write(const CycleWrites& writes, TimePoint now) {
     const bool has_totals = writes.totals != nullptr && !writes.totals->empty();
     if (writes.cache.empty() && writes.episodes.empty() && writes.detector_state.empty() && !writes.replaces_state &&
         writes.alerts.empty() && writes.alert_state == nullptr && !has_totals) {
-        return true;
+        return {};
     }
     if (!statements_) {
         statements_ = std::make_unique<Statements>(database_);
@@ -232,15 +267,28 @@ bool CycleWriter::write(const CycleWrites& writes, TimePoint now) {
         return sql::translated(database_.getFilename(), "cannot write the metrics cache and anomalies of", [&] {
             SQLite::Transaction transaction(database_, SQLite::TransactionBehavior::IMMEDIATE);
             statements_->write_cache(writes.cache, now);
-            statements_->write_episodes(writes.episodes);
-            statements_->write_state(writes.detector_state, writes.replaces_state);
+            Result result;
+            std::optional<LogPosition> written;  // by another server
+            bool must_write_state = true;
+            if (writes.owner) {
+                const auto head = statements_->read_head();
+                if (head.text != writes.owner->stored_head) {
+                    written = head.position;
+                    must_write_state = writes.replaces_state && (!written || *written < writes.owner->position);
+                    result.state = must_write_state || written == writes.owner->position;
+                }
+            }
+            statements_->write_episodes(writes.episodes, written);
+            if (must_write_state) {
+                statements_->write_state(writes.detector_state, writes.replaces_state);
+            }
             statements_->write_alerts(writes.alerts);
             if (writes.alert_state != nullptr) {
                 statements_->write_alert_state(*writes.alert_state);
             }
-            const bool wrote_totals = !has_totals || writes.store->write(*writes.totals);
+            result.totals = !has_totals || writes.store->write(*writes.totals);
             transaction.commit();
-            return wrote_totals;
+            return result;
         });
     } catch (...) {
         statements_.reset();

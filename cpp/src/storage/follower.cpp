@@ -23,6 +23,7 @@
 #include "session_buddy/core/log.hpp"
 #include "session_buddy/core/timestamp.hpp"
 #include "session_buddy/storage/database.hpp"
+#include "stamps.hpp"
 
 namespace session_buddy::storage {
 namespace {
@@ -43,6 +44,10 @@ constexpr std::chrono::seconds kInstallPause{1};
 /// this connection, which it could compute again.
 constexpr std::chrono::seconds kCheckpointInterval{1};
 constexpr std::chrono::seconds kOwnCheckpointInterval{10};
+/// Rows wait for their stamp during at most this many polls that cannot write.
+constexpr int kMaxStampFailures = 3;
+/// A stamp further than this in the future shows that the clock was set back: log time begins again.
+constexpr std::chrono::seconds kMaxClockStep{60};
 /// Ids at most this far apart are read as one range; rows between them that are too old are dropped.
 constexpr std::int64_t kJoinedGap = 64;
 
@@ -83,6 +88,7 @@ struct FollowerStatements {
                  " coalesce((SELECT max(id) FROM skill_invocation), 0)"),
           signature(database, fmt::format("SELECT {} FROM skill_invocation WHERE id = ?1", kRowSignature)),
           count(database, "SELECT count(*) FROM skill_invocation"),
+          count_after(database, "SELECT count(*) FROM skill_invocation WHERE id > ?1"),
           recent(database, "SELECT id FROM skill_invocation WHERE invoked_at >= ?1"),
           rows(database, fmt::format("SELECT {} FROM skill_invocation WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT ?3",
                                      kInvocationColumns)),
@@ -90,12 +96,14 @@ struct FollowerStatements {
           changes(database),
           alert_changes(database, "SELECT value FROM session_buddy_state WHERE key = ?1"),
           marks(database),
-          lifetimes(database) {}
+          lifetimes(database),
+          stamps(database) {}
 
     sql::Statement data_version;
     sql::Statement bounds;
     sql::Statement signature;
     sql::Statement count;
+    sql::Statement count_after;
     sql::Statement recent;
     sql::Statement rows;
     PruneStateReader pruning;
@@ -103,6 +111,7 @@ struct FollowerStatements {
     sql::DeferredStatement alert_changes;
     MarkReader marks;
     LifetimeReader lifetimes;
+    StampLog stamps;
 };
 
 }  // namespace
@@ -122,6 +131,10 @@ struct Follower::Impl {
         TimePoint cutoff;                     ///< start of the lookback of the rebuild that `ranges` belong to
         std::deque<IdRange> ranges;           ///< that a rebuild has still to return
         bool more = false;                    ///< the last batch was full
+        std::int64_t stamp_seq = 0;           ///< the last stamp all of whose rows were returned
+        TimePoint stamp_at;                   ///< its time
+        bool has_unstamped = false;           ///< there may be rows beyond the last stamp
+        bool is_history = false;              ///< a rebuild that is not complete yet
     };
 
     std::string path;
@@ -148,6 +161,10 @@ struct Follower::Impl {
     bool skip_logged = false;
     bool alerts_may_differ = true;              ///< from those that were read last
     std::optional<std::int64_t> alert_changes;  ///< their number when alerts were read last
+    bool restamp_due = false;                   ///< the stamps are discarded
+    int stamp_failures = 0;                     ///< consecutive ones
+    bool stamp_failure_logged = false;
+    std::optional<StoredAnomalyState> anomaly_state;  ///< at the start of the last rebuild
 
     Connection connection;
 
@@ -255,10 +272,10 @@ struct Follower::Impl {
         connection.require_open();
     }
 
-    Batch poll(TimePoint now) {
+    Batch poll(TimePoint now, TimePoint due) {
         try {
             ensure_connected();
-            return connection.run("cannot read", [&] { return read(now); });
+            return connection.run("cannot read", [&] { return read(now, due); });
         } catch (const StorageError&) {
             if (!connection.is_open()) {
                 position = {};  // the error closed it: the database is read from the start when it can be opened again
@@ -267,7 +284,92 @@ struct Follower::Impl {
         }
     }
 
-    Batch read(TimePoint now) {
+    /// Up to which row the stamps are used. Rows beyond it wait for their stamp, or, with `own_clock`, count as
+    /// accepted now.
+    struct Log {
+        std::int64_t seq = 0;  ///< of the last stamp
+        std::int64_t last_row = 0;
+        TimePoint at;  ///< log time
+        bool own_clock = false;
+    };
+
+    /// Stamps the rows that no server has read, and the time `due` unless it is later than `now`. Must be called
+    /// outside of a transaction: the write lock is held only for the stamp.
+    void stamp(TimePoint now, TimePoint due) {
+        if (connection.is_read_only()) {
+            stamp_failures = kMaxStampFailures;
+            return;
+        }
+        try {
+            if (needs_stamp(now, due)) {
+                SQLite::Transaction transaction(connection.database(), SQLite::TransactionBehavior::IMMEDIATE);
+                if (needs_stamp(now, due)) {
+                    add_stamp(now);
+                }
+                transaction.commit();
+            }
+            restamp_due = false;
+            stamp_failures = 0;
+            stamp_failure_logged = false;
+        } catch (const SQLite::Exception& error) {
+            const StorageError reason = sql::to_storage_error(error, path, "cannot stamp the rows of");
+            if (reason.code() != StorageErrc::busy && reason.code() != StorageErrc::read_only &&
+                reason.code() != StorageErrc::io) {
+                throw;
+            }
+            stamp_failures = reason.code() == StorageErrc::busy ? stamp_failures + 1 : kMaxStampFailures;
+            if (stamp_failures >= kMaxStampFailures && !std::exchange(stamp_failure_logged, true)) {
+                log::kStorage.warning("{}; other servers on it may find other anomalies", reason.what());
+            }
+        }
+    }
+
+    [[nodiscard]] std::int64_t newest_id() {
+        statements->bounds.reset();
+        statements->bounds.step();
+        const std::int64_t id = statements->bounds.integer(1);
+        statements->bounds.reset();
+        return id;
+    }
+
+    [[nodiscard]] bool needs_stamp(TimePoint now, TimePoint due) {
+        const auto last = statements->stamps.last();
+        const std::int64_t newest = newest_id();
+        if (!last) {
+            return newest > 0 || due <= now;
+        }
+        return restamp_due || newest > last->last_row || (due <= now && last->at < due) || must_restamp(*last, now);
+    }
+
+    /// Whether the stamps are of another time, or of rows that are gone, whose ids may be used again.
+    [[nodiscard]] bool must_restamp(const StoredStamp& last, TimePoint now) {
+        return last.at > now + kMaxClockStep ||
+               (newest_id() < last.last_row && statements->pruning.read().last_id < last.last_row);
+    }
+
+    void add_stamp(TimePoint now) {
+        const auto last = statements->stamps.last();
+        const bool restamps = last && (restamp_due || must_restamp(*last, now));
+        if (restamps) {
+            statements->stamps.remove_all();
+        }
+        const bool continues = last && !restamps;
+        statements->stamps.add(last, continues ? std::max(last->at, now) : now,
+                               continues ? std::max(last->last_row, newest_id()) : newest_id(), now - options.lookback);
+    }
+
+    [[nodiscard]] Log read_log(TimePoint now) {
+        const auto last = statements->stamps.last();
+        const bool own_clock = stamp_failures >= kMaxStampFailures || (stamp_failures > 0 && !last);
+        return {.seq = last ? last->seq : 0,
+                .last_row = own_clock ? INT64_MAX
+                            : last    ? last->last_row
+                                      : 0,
+                .at = own_clock || !last ? now : last->at,
+                .own_clock = own_clock};
+    }
+
+    Batch read(TimePoint now, TimePoint due) {
         const std::int64_t data_version = statements->data_version.first_integer();
         install_counter(data_version);
         const bool changed = data_version != position.data_version;
@@ -282,11 +384,12 @@ struct Follower::Impl {
         const bool may_check = check_due && began >= next_check;
         const bool may_rebuild = rebuild_due && began >= next_rebuild;
         if (position.known && !changed && !is_rebuilding && !position.more && !may_audit && !may_check &&
-            !may_rebuild) {
+            !may_rebuild && !position.has_unstamped && due > now) {
             checkpoint_wal();
             return {};
         }
 
+        stamp(now, due);
         const SQLite::Transaction transaction(connection.database(), SQLite::TransactionBehavior::DEFERRED);
         Position next = position;
         if (may_check) {
@@ -297,6 +400,7 @@ struct Follower::Impl {
             check_due = false;
         }
         Batch batch;
+        const Log log = read_log(now);
         // A rebuild is finished before checks can start the next one; if rows change all the time, it would never end.
         if (position.known && !is_rebuilding) {
             next.data_version = statements->data_version.first_integer();
@@ -305,9 +409,12 @@ struct Follower::Impl {
                 rebuild_due = true;
             }
         }
-        bool rebuild = !position.known || (!is_rebuilding && rebuild_due && began >= next_rebuild);
+        if (!log.own_clock && (log.seq < position.stamp_seq || log.at < position.stamp_at)) {
+            next.known = false;  // the stamps were discarded, because the clock was set back, or lost
+        }
+        bool rebuild = !next.known || (!is_rebuilding && rebuild_due && began >= next_rebuild);
         if (!rebuild) {
-            read_rows(next, batch);
+            read_rows(next, batch, log);
             if (!passes_audit(next)) {
                 rebuild_due = true;
                 rebuild = began >= next_rebuild;
@@ -316,10 +423,11 @@ struct Follower::Impl {
         if (rebuild) {
             batch = {};
             batch.rebuilt = true;
-            next = start_rebuild(now);
+            next = start_rebuild(now, log);
             batch.lifetimes = statements->lifetimes.read_all();
-            read_rows(next, batch);
+            read_rows(next, batch, log);
         }
+        add_stamps(next, batch, log, due);
         rebuild_due = rebuild_due && !rebuild;
         if (rebuild || is_rebuilding) {
             rebuilt_rows = (rebuild ? 0 : rebuilt_rows) + static_cast<std::int64_t>(batch.rows.size());
@@ -377,27 +485,32 @@ struct Follower::Impl {
         if (!audit_due || next.more || !next.ranges.empty() || start < next_audit) {
             return true;
         }
-        const bool agree = statements->count.first_integer() == next.row_count;
+        const std::int64_t unread = statements->count_after.with(next.last_id).first_integer();
+        const bool agree = statements->count.first_integer() - unread == next.row_count;
         const auto end = steady_clock::now();
         next_audit = end + (end - start) * (next.changes.has_value() ? kAuditIntervalWithCounter : kAuditInterval);
         audit_due = false;
         return agree;
     }
 
-    [[nodiscard]] Position start_rebuild(TimePoint now) {
+    [[nodiscard]] Position start_rebuild(TimePoint now, const Log& log) {
         Position fresh;
         fresh.known = true;
+        fresh.is_history = true;
         fresh.data_version = statements->data_version.first_integer();
         fresh.changes = statements->changes.read();
         statements->bounds.reset();
         statements->bounds.step();
         fresh.min_id = statements->bounds.integer(0);
-        fresh.last_id = statements->bounds.integer(1);
+        fresh.last_id = std::min(statements->bounds.integer(1), log.last_row);
         statements->bounds.reset();
         fresh.signature = signature_of(fresh.last_id);
-        fresh.row_count = statements->count.first_integer();
+        fresh.row_count =
+            statements->count.first_integer() - statements->count_after.with(fresh.last_id).first_integer();
         fresh.pruning = statements->pruning.read();
         audit_due = false;
+        SQLite::Database& database = connection.database();
+        anomaly_state = {.open_anomalies = open_anomalies(database), .detector = read_detector_state(database)};
 
         // Filters by text first, for the index: with any UTC offset, a row within `lookback` has at least this date.
         fresh.cutoff = now - options.lookback;
@@ -405,14 +518,16 @@ struct Follower::Impl {
         std::vector<std::int64_t> ids;
         statements->recent.with(from);
         while (statements->recent.step()) {
-            ids.push_back(statements->recent.integer(0));
+            if (const std::int64_t id = statements->recent.integer(0); id <= fresh.last_id) {
+                ids.push_back(id);
+            }
         }
         fresh.ranges = to_ranges(std::move(ids));
         return fresh;
     }
 
     /// Reads the remaining rows of a rebuild, then new rows, at most max_rows in total.
-    void read_rows(Position& next, Batch& batch) {
+    void read_rows(Position& next, Batch& batch, const Log& log) {
         std::int64_t budget = options.max_rows;
         statements->marks.restart();
         batch.rows.reserve(static_cast<std::size_t>(std::min(budget, rows_in(next.ranges))));
@@ -433,7 +548,7 @@ struct Follower::Impl {
         std::int64_t first_id = 0;
         const std::int64_t before = budget;
         const std::int64_t last =
-            read_range({next.last_id + 1, INT64_MAX}, budget, batch, nullptr, &touched, &first_id);
+            read_range({next.last_id + 1, log.last_row}, budget, batch, nullptr, &touched, &first_id);
         next.more = budget == 0;
         if (budget == before) {
             return;
@@ -447,6 +562,42 @@ struct Follower::Impl {
         auto lifetimes = statements->lifetimes.read(touched);
         batch.lifetimes.insert(batch.lifetimes.end(), std::make_move_iterator(lifetimes.begin()),
                                std::make_move_iterator(lifetimes.end()));
+    }
+
+    /// Adds the stamps of the rows that were read, and of the time that passed since.
+    void add_stamps(Position& next, Batch& batch, const Log& log, TimePoint due) {
+        batch.log_time = log.at;
+        next.has_unstamped = !log.own_clock && newest_id() > log.last_row;
+        // All rows up to this id were read, now or before.
+        const std::int64_t read_to = !next.ranges.empty() ? next.ranges.front().first - 1
+                                     : next.more          ? next.last_id
+                                                          : log.last_row;
+        const auto add = [&](TimePoint at, std::int64_t last_row, bool is_oldest) {
+            const auto end = std::ranges::upper_bound(batch.rows, last_row, {}, &Invocation::id);
+            batch.stamps.push_back({.at = at,
+                                    .last_row = last_row,
+                                    .end = static_cast<std::size_t>(end - batch.rows.begin()),
+                                    .is_complete = last_row <= read_to,
+                                    .is_oldest = is_oldest});
+        };
+        const bool is_history = next.is_history;
+        next.is_history = is_history && (next.more || !next.ranges.empty());
+        if (log.own_clock) {
+            if (!batch.rows.empty() || due <= log.at) {
+                add(log.at, next.last_id, is_history);
+                batch.stamps.back().is_complete = !next.more && next.ranges.empty();
+            }
+            return;
+        }
+        statements->stamps.read_after(next.stamp_seq, [&](const StoredStamp& stamp) {
+            add(stamp.at, stamp.last_row, next.stamp_seq == 0);
+            if (!batch.stamps.back().is_complete) {
+                return false;
+            }
+            next.stamp_seq = stamp.seq;
+            next.stamp_at = stamp.at;
+            return true;
+        });
     }
 
     /// Reads the rows of a range in order and subtracts them from the budget. Returns the last id read.
@@ -534,8 +685,8 @@ void Follower::open() {
                             .replace_triggers = impl_->options.replace_triggers});
 }
 
-Batch Follower::poll(TimePoint now) {
-    return impl_->poll(now);
+Batch Follower::poll(TimePoint now, TimePoint due) {
+    return impl_->poll(now, due);
 }
 
 void Follower::close_if_stale() {
@@ -546,12 +697,13 @@ void Follower::request_rebuild() {
     impl_->position = {};
 }
 
+void Follower::request_restamp() {
+    impl_->position = {};
+    impl_->restamp_due = true;
+}
+
 std::optional<StoredAnomalyState> Follower::anomaly_state() {
-    if (!impl_->connection.is_open()) {
-        return std::nullopt;
-    }
-    SQLite::Database& database = impl_->connection.database();
-    return StoredAnomalyState{.open_anomalies = open_anomalies(database), .detector = read_detector_state(database)};
+    return impl_->connection.is_open() ? impl_->anomaly_state : std::nullopt;
 }
 
 std::optional<StoredAlertState> Follower::alert_state(TimePoint ended_since) {

@@ -27,6 +27,7 @@ struct SideTable {
         totals,  ///< counters of GET /metrics
         events,  ///< of the event store
         alerts,  ///< alerts and mutes
+        stamps,  ///< of the follower
     };
     std::string name;
     Group group;             ///< tables of a group are created together, when one of them is first written

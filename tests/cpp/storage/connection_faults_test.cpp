@@ -85,7 +85,7 @@ class TotalsUser final : public User {
         while (totals_.advance(*store, std::chrono::steady_clock::now() + kBusyTimeout)) {
         }
         const TotalsWrites writes = totals_.pending();
-        totals_.confirm_written(follower_.writer()->write({.store = store, .totals = &writes}, kStartedAt));
+        totals_.confirm_written(follower_.writer()->write({.store = store, .totals = &writes}, kStartedAt).totals);
         return 0;
     }
 

@@ -18,7 +18,7 @@ using Rows = std::vector<std::string>;
 class SideTables : public testing::Test {
   protected:
     void SetUp() override {
-        for (const Group group : {Group::state, Group::totals, Group::events, Group::alerts}) {
+        for (const Group group : {Group::state, Group::totals, Group::events, Group::alerts, Group::stamps}) {
             create_side_tables(*database, group);
         }
     }
@@ -119,7 +119,7 @@ TEST_F(SideTables, get_the_columns_that_an_earlier_version_lacks) {
     }
     database->exec("INSERT INTO session_buddy_source VALUES ('k', 1)");
     rename_in_side_tables(*database, "a", "b");
-    for (const Group group : {Group::state, Group::totals, Group::events, Group::alerts}) {
+    for (const Group group : {Group::state, Group::totals, Group::events, Group::alerts, Group::stamps}) {
         create_side_tables(*database, group);
     }
     for (const SideTable& table : side_tables()) {

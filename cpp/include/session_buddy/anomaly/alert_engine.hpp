@@ -45,6 +45,8 @@ class AlertEngine {
     void add(const Invocation& invocation, TimePoint at);
     /// Lets log time pass. `to` must not decrease.
     void advance(TimePoint to);
+    /// The next time at which advance() changes anything; TimePoint::max() if never.
+    [[nodiscard]] TimePoint next_change();
 
     /// Changes since the last call, in order of detection.
     [[nodiscard]] std::vector<AlertChange> take_changes();

@@ -33,10 +33,12 @@ class AnomalyEngine {
     [[nodiscard]] const DetectorOptions& options() const { return options_; }
 
     /// Judges a row that was read at `now`. A row from the future counts as of `now`. A row with an unknown outcome is
-    /// ignored, and so is a duration that is an upper bound.
+    /// ignored, and so is one older than the baseline window, and a duration that is an upper bound.
     void add(const Invocation& invocation, TimePoint now);
     /// Moves all windows to `now`.
     void advance(TimePoint now);
+    /// The next time at which advance() changes anything; TimePoint::max() if never.
+    [[nodiscard]] TimePoint next_change();
 
     /// An open Episode with its skill and channel: what is saved for a restart.
     struct OpenEpisode {
@@ -115,6 +117,7 @@ class AnomalyEngine {
     std::vector<EpisodeEvent> found_;  // events of the current detector; a member to reuse its memory
     std::vector<SkillEpisodeEvent> events_;
     Schedule changes_;
+    TimePoint until_ = TimePoint::min();  // of the last advance() or begin()
     // Cache of reported(), in all and by skill, and the skills evaluated since. What a skill reports changes only when
     // it is evaluated, which happens each time a sample leaves the observation window.
     mutable std::vector<Anomaly> reported_;

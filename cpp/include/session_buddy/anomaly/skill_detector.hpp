@@ -69,7 +69,8 @@ struct EpisodeEvent {
     enum class Kind { started, resolved };
     Kind kind = Kind::started;
     TimePoint at;
-    Deviation deviation;  ///< at the start, or the last one before the end
+    TimePoint started_at;  ///< of the episode
+    Deviation deviation;   ///< at the start, or the last one before the end
 
     bool operator==(const EpisodeEvent&) const = default;
 };

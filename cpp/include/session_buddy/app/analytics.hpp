@@ -27,22 +27,28 @@ namespace session_buddy::app {
 
 class Analytics {
   public:
-    /// `resume` is the detector state stored in the database, `open_anomalies` the (skill, type) pairs of the open rows
-    /// of skill_anomalies, `alerts` the state of the alert detectors and the stored alerts.
-    Analytics(const Config& config, TimePoint now, std::optional<DetectorState> resume,
-              std::vector<std::pair<std::string, std::string>> open_anomalies, storage::StoredAlertState alerts = {});
+    /// `log_time` is that of the last stamp; `stored` what the database knows about anomalies, nullopt if it is not
+    /// known; `alerts` the state of the alert detectors and the stored alerts.
+    Analytics(const Config& config, TimePoint log_time, const std::optional<storage::StoredAnomalyState>& stored,
+              storage::StoredAlertState alerts = {});
 
     /// How far back a rebuild must read.
     [[nodiscard]] static std::chrono::seconds lookback(const Config& config);
 
+    /// Adds the rows to windows that end `now`, and to the detectors, which see only log time: their state depends on
+    /// nothing but rows and stamps.
     void apply(const storage::Batch& batch, TimePoint now);
-    /// Moves all windows to `now`. Only after the last batch of a rebuild was applied.
-    void advance(TimePoint now);
+    /// Moves the windows of the metrics to `now`. Only after the last batch of a rebuild was applied.
+    void advance(TimePoint now) { metrics_.advance(now); }
+    /// The log time at which the detectors see the next change without further rows; TimePoint::max() if never.
+    [[nodiscard]] TimePoint next_change() {
+        return std::min(anomalies_.next_change(), alerts_ ? alerts_->next_change() : TimePoint::max());
+    }
 
     /// The latest time of any row, even if it is in the future.
     [[nodiscard]] TimePoint latest_invocation() const { return latest_invocation_; }
     [[nodiscard]] metrics::MetricsEngine& metrics() { return metrics_; }
-    [[nodiscard]] const std::vector<Anomaly>& anomalies(TimePoint now) const { return anomalies_.reported(now); }
+    [[nodiscard]] const std::vector<Anomaly>& anomalies() const { return anomalies_.reported(position_.at); }
 
     /// See AlertBoard::at(). Empty while alerts are off.
     [[nodiscard]] std::shared_ptr<const std::vector<Alert>> alerts(TimePoint now) { return board_.at(now); }
@@ -60,6 +66,7 @@ class Analytics {
         std::vector<storage::EpisodeChange> episodes;
         std::vector<storage::StateEntry> detector_state;
         bool replaces_state = false;
+        std::optional<storage::StateOwner> owner;
         std::unordered_map<std::string, Episodes> state;  // the episodes in detector_state, by skill
         std::vector<metrics::MetricsEngine::RecentChange> recent;
         std::vector<Alert> alerts;
@@ -70,8 +77,10 @@ class Analytics {
                    alert_state == nullptr;
         }
     };
+    /// `now`: the state of the alert detectors is included only from time to time.
     [[nodiscard]] Pending pending(TimePoint now);
-    void confirm_written(const Pending& written);
+    /// `state_is_stored`: the detector state in the database is that of `written`.
+    void confirm_written(const Pending& written, bool state_is_stored = true);
 
     /// Alerts that started since the last call, as far as pending() has collected them, by AlertKind.
     [[nodiscard]] std::array<std::uint64_t, kAlertKinds.size()> take_started_alerts() {
@@ -82,13 +91,16 @@ class Analytics {
 
   private:
     void set_lifetimes(const storage::Batch& batch, TimePoint now);
-    void begin_evaluation(TimePoint until);
+    void begin_evaluation();
+    void add_row(const Invocation& row, const storage::Stamp& stamp, TimePoint now);
+    /// All rows of a stamp were added.
+    void complete(const storage::Stamp& stamp);
     /// nullopt for a skill without invocations.
     [[nodiscard]] std::optional<storage::CacheRow> cache_row(const std::string& skill_name,
-                                                             const metrics::RecentMetrics& recent, TimePoint now) const;
-    void collect_state(Pending& pending, TimePoint now) const;
-    void resume_alerts(storage::StoredAlertState stored);
-    void add_to_alerts(const Invocation& row, TimePoint now);
+                                                             const metrics::RecentMetrics& recent) const;
+    void collect_state(Pending& pending) const;
+    void resume_alerts(storage::StoredAlertState stored, TimePoint log_time);
+    void add_to_alerts(const Invocation& row, const storage::Stamp& stamp);
     /// Reports what the rows read by a rebuild have shown, and ends the stored alerts that no detector has.
     void begin_alerts();
     void note_alert(const Alert& alert);
@@ -98,16 +110,18 @@ class Analytics {
     anomaly::AnomalyEngine anomalies_;
     std::optional<DetectorState> resume_;
     std::vector<std::pair<std::string, std::string>> open_in_database_;
-    TimePoint evaluated_from_;  // without a state to resume, rows up to here only fill the baseline
+    TimePoint evaluated_from_;  // rows up to here only fill the baseline, without a state to resume
     std::size_t max_skills_;
     bool evaluating_ = false;
-    std::int64_t last_id_ = 0;
+    storage::LogPosition position_;  // of the last complete stamp
+    bool is_between_stamps_ = true;  // false: it has only some of the rows of a stamp
     TimePoint latest_invocation_ = TimePoint::min();
     std::unordered_set<std::string> evaluated_;  // skills whose anomaly state may not be in skill_metrics_cache yet
     std::unordered_map<std::string, storage::CacheRow> written_;
     std::vector<storage::EpisodeChange> episodes_;  // not written yet
     std::unordered_map<std::string, Episodes> written_state_;
-    bool owns_stored_state_ = false;  // the stored detector state was written by this object
+    bool owns_stored_state_ = false;  // the stored detector state is that of written_state_
+    std::string stored_head_;         // its head
 
     std::optional<anomaly::AlertEngine> alerts_;  // nullopt: alert_budget is off
     AlertBoard board_;

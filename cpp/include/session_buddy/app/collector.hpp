@@ -61,6 +61,10 @@ class Collector {
     [[nodiscard]] bool clock_jumped(TimePoint now) const;
     /// True if there was anything new.
     bool read_database(TimePoint now);
+    /// Lets log time pass to `now` if the detectors would see a change.
+    void pass_time(TimePoint now);
+    /// Runs `work`, which reads the database; an error makes the database unhealthy.
+    void run_reading(const std::function<void()>& work);
     /// Counts rows that are not in the totals yet, for at most `time`.
     void count_totals(std::chrono::milliseconds time);
     void write_back(TimePoint now);
@@ -69,7 +73,7 @@ class Collector {
     void apply(const storage::Batch& batch, TimePoint now);
     void publish_snapshot(TimePoint now);
     void set_health(DatabaseHealth health);
-    [[nodiscard]] std::unique_ptr<Analytics> create_analytics(TimePoint now);
+    [[nodiscard]] std::unique_ptr<Analytics> create_analytics(TimePoint log_time);
 
     const Config& config_;
     const Clock& clock_;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -24,6 +25,8 @@ struct DetectorState {
 /// Removes the entry of an episode that ended.
 [[nodiscard]] storage::StateEntry removed_episode_entry(std::string_view skill_name,
                                                         anomaly::SkillDetector::Channel channel);
+/// The text of the head; empty if there is none.
+[[nodiscard]] std::string head_of(const std::vector<storage::StateEntry>& entries);
 /// nullopt if there is no head, or if a entry has another format: another version may have written it.
 [[nodiscard]] std::optional<DetectorState> parse_detector_state(const std::vector<storage::StateEntry>& entries);
 

@@ -42,6 +42,14 @@ class Schedule {
         return std::nullopt;
     }
 
+    /// The earliest due time; TimePoint::max() if nothing is scheduled.
+    [[nodiscard]] TimePoint next_due() {
+        while (!queue_.empty() && due_[queue_.top().second] != queue_.top().first) {
+            queue_.pop();
+        }
+        return queue_.empty() ? TimePoint::max() : queue_.top().first;
+    }
+
   private:
     using Entry = std::pair<TimePoint, std::uint32_t>;
 

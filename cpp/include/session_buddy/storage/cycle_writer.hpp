@@ -35,17 +35,29 @@ struct CacheRow {
     bool operator==(const CacheRow&) const = default;
 };
 
+/// How far the log was read: rows up to `last_row`, and log time up to `at`. Positions of all servers over a database
+/// are points of the same log.
+struct LogPosition {
+    TimePoint at{};
+    std::int64_t last_row = 0;
+
+    auto operator<=>(const LogPosition&) const = default;
+};
+
 /// An episode that started or ended, as a write to skill_anomalies: a start inserts a row, unless an episode of the
-/// same skill and type is open; an end closes it. The detector reports an anomaly::EpisodeEvent, the app turns it into
-/// this; StoredEpisode is the row read back.
+/// same skill and type is open, or this one is stored already; an end closes the one that started at `started_at`, or
+/// all without it. The detector reports an anomaly::EpisodeEvent, the app turns it into this; StoredEpisode is the row
+/// read back.
 struct EpisodeChange {
     bool started = true;
     std::string skill_name;
     std::string anomaly_type;
     TimePoint at{};
+    std::optional<TimePoint> started_at{};  ///< of an end
     double baseline_value = 0.0;
     double observed_value = 0.0;
     double deviation_score = 0.0;
+    LogPosition position{};  ///< at which it was found
 };
 
 /// A key and value of the detector's state in the side table `session_buddy_state`. One entry per open episode, because
@@ -73,11 +85,19 @@ struct AlertState {
     bool operator==(const AlertState&) const = default;
 };
 
+/// How far the server that writes has read the log. Several may write to one database: what another one has written is
+/// not written again, and its state is not overwritten by an older one.
+struct StateOwner {
+    LogPosition position;     ///< of the state that is written
+    std::string stored_head;  ///< head of the state from which the entries differ; empty: there was none
+};
+
 struct CycleWrites {
     std::span<const CacheRow> cache{};
     std::span<const EpisodeChange> episodes{};
     std::span<const StateEntry> detector_state{};
-    bool replaces_state = false;  ///< delete all entries that are not in detector_state
+    bool replaces_state = false;        ///< delete all entries that are not in detector_state
+    std::optional<StateOwner> owner{};  ///< nullopt: no other server writes
     /// Alerts that started, changed or ended. An alert that is stored as ended stays so, because several servers may
     /// write the same alerts.
     std::span<const Alert> alerts{};
@@ -96,10 +116,13 @@ class CycleWriter {
     CycleWriter(const CycleWriter&) = delete;
     CycleWriter& operator=(const CycleWriter&) = delete;
 
+    struct Result {
+        bool totals = true;  ///< false: not written, because another process has counted since
+        bool state = true;   ///< false: the stored state is that of another position
+    };
     /// Writes everything in one transaction, rolled back as a whole on an error. Skips rows of skills that are no
-    /// longer in skill_metrics. Returns false if the totals were not written because another process has counted since.
-    /// Throws StorageError (busy, read_only, io).
-    bool write(const CycleWrites& writes, TimePoint now);
+    /// longer in skill_metrics. Throws StorageError (busy, read_only, io).
+    Result write(const CycleWrites& writes, TimePoint now);
 
   private:
     struct Statements;
@@ -121,6 +144,8 @@ struct StoredAlertState {
 
 /// `ended_since`: alerts that ended earlier are left out. Throws StorageError.
 [[nodiscard]] StoredAlertState read_alert_state(SQLite::Database& database, TimePoint ended_since);
+/// The name of the entry that has the position of a state, as JSON with `until` in microseconds and `last_id`.
+inline constexpr const char* kStateHead = "head";
 
 /// All entries of the detector's state. Throws StorageError.
 [[nodiscard]] std::vector<StateEntry> read_detector_state(SQLite::Database& database);

@@ -26,10 +26,22 @@ struct FollowerOptions {
     bool replace_triggers = false;
 };
 
+/// Log time: the rows of a batch up to index `end` that no earlier stamp has were accepted at `at`, and are those up to
+/// id `last_row`. After them, time passes to `at`.
+struct Stamp {
+    TimePoint at;
+    std::int64_t last_row = 0;
+    std::size_t end = 0;
+    bool is_complete = true;  ///< false: the next batch has further rows of this stamp
+    bool is_oldest = false;   ///< the rows may have been accepted earlier, because older stamps are deleted
+};
+
 struct Batch {
     bool rebuilt = false;          ///< discard all earlier rows: this batch starts from scratch
     bool more = false;             ///< max_rows was reached; poll again for the remaining rows
     std::vector<Invocation> rows;  ///< readable rows, ordered by id; times are as stored, even in the future
+    std::vector<Stamp> stamps;     ///< of all rows, in order; also those without rows
+    TimePoint log_time;            ///< of the last stamp in the database
     /// Lifetime metrics of all skills (rebuilt), or of the skills that have new rows.
     std::vector<std::pair<std::string, LifetimeMetrics>> lifetimes;
     std::int64_t skipped_rows = 0;  ///< unreadable rows skipped in this batch
@@ -48,7 +60,13 @@ class Follower {
 
     /// Returns the rows since the last poll; cheap if there are none. The first poll after open() is a rebuild. Throws
     /// StorageError if the database cannot be read; the next poll continues where the last successful one ended.
-    [[nodiscard]] Batch poll(TimePoint now);
+    ///
+    /// Rows that no server has read are stamped with `now` first. If the database is locked, they wait for one of the
+    /// next polls; if it stays locked, or cannot be written, they count as accepted `now`, for this object only.
+    [[nodiscard]] Batch poll(TimePoint now) { return poll(now, TimePoint::max()); }
+    /// The same, and lets log time pass at least to `due`, unless that is later than `now`: adds a stamp without rows
+    /// if necessary.
+    [[nodiscard]] Batch poll(TimePoint now, TimePoint due);
 
     /// Closes the connection if its file or write-ahead log was removed or replaced, which also rescues the commits
     /// that only a removed log holds; cheap otherwise. The next poll() reconnects. Throws StorageError if the state of
@@ -57,8 +75,11 @@ class Follower {
 
     /// Makes the next poll a rebuild.
     void request_rebuild();
+    /// The same, and discards all stamps: the clock was wrong. All rows get a new one.
+    void request_restamp();
 
-    /// What the database knows about anomalies; nullopt if it is not open. Throws StorageError.
+    /// What the database knew about anomalies at the last rebuild, as of its first batch; nullopt if it is not open.
+    /// Throws StorageError.
     [[nodiscard]] std::optional<StoredAnomalyState> anomaly_state();
     /// The state of the alert detectors, and the stored alerts without those that ended before `ended_since`; nullopt
     /// if the database is not open. Throws StorageError.
