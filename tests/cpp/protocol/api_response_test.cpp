@@ -270,14 +270,16 @@ TEST(AlertsResponse, has_the_stored_page_with_the_current_values_of_open_alerts_
     current.failures_in_a_row = 9;
     snapshot.alerts = std::make_shared<std::vector<Alert>>(1, current);
     storage::AlertPage stored{
-        .total = 7, .alerts = {stored_alert("a", 2, kNoon - minutes{5}), stored_alert("a", 1, kNoon - minutes{9})}};
+        .total = 7,
+        .alerts = {stored_alert("a", 2, kNoon - minutes{5}), stored_alert("a", 1, kNoon - minutes{9})},
+        .mutes = {}};
     stored.alerts[0].note = "known";
     stored.alerts[0].acknowledged_at = kNoon;
     stored.alerts[0].muted = true;
     stored.alerts[1].ended_at = kNoon;
     stored.alerts[1].end = AlertEnd::recovered;
     stored.mutes = {{.skill_name = "a", .muted_at = kNoon, .until = kNoon + minutes{1}, .reason = "r"},
-                    {.skill_name = "b", .muted_at = kNoon}};
+                    {.skill_name = "b", .muted_at = kNoon, .reason = ""}};
     const auto body = alerts_response(snapshot, {.page = {.limit = 2, .offset = 3}}, "1/week", stored);
     EXPECT_EQ(body.text.substr(body.volatile_begin, body.volatile_end - body.volatile_begin),
               R"("at":"2026-02-10T12:00:00Z")");
@@ -310,7 +312,7 @@ TEST(AlertsResponse, begins_with_the_alerts_that_could_not_be_stored) {
                            stored_alert("stored", 5, kNoon - minutes{2})});
     const auto page = [&](std::int64_t limit, std::int64_t offset, std::vector<Alert> rows) {
         return json::parse(alerts_response(snapshot, {.page = {.limit = limit, .offset = offset}}, "off",
-                                           {.total = 3, .alerts = std::move(rows)})
+                                           {.total = 3, .alerts = std::move(rows), .mutes = {}})
                                .text);
     };
     const auto skills = [](const json& response) {
