@@ -86,24 +86,25 @@ constexpr auto kAlertFields = entity(
     field<"end">(&Alert::end));
 
 /// Without the grouping and rounding of the API.
-constexpr auto kAnomalyFields =
-    entity("AnomalyFields", "",
-           std::tuple_cat(
-               protocol::kPlainAnomaly.fields,
-               std::tuple{field<"baseline_samples">(&Anomaly::baseline_samples),
-                          field<"observed_samples">(&Anomaly::observed_samples), field<"z_score">(&Anomaly::z_score),
-                          field<"tail_probability">(&Anomaly::tail_probability),
-                          field<"since">(within(&Anomaly::since, to_micros)),
-                          field<"common_errors", &protocol::kErrorCount>(&Anomaly::common_errors)}));
+constexpr auto kAnomalyFields = entity(
+    "AnomalyFields", "",
+    std::tuple_cat(
+        within_all(&protocol::AnomalyItem::anomaly,
+                   std::tuple_cat(protocol::kPlainAnomaly.fields,
+                                  std::tuple{field<"baseline_samples">(&Anomaly::baseline_samples),
+                                             field<"observed_samples">(&Anomaly::observed_samples),
+                                             field<"z_score">(&Anomaly::z_score),
+                                             field<"tail_probability">(&Anomaly::tail_probability),
+                                             field<"since">(within(&Anomaly::since, to_micros)),
+                                             field<"common_errors", &protocol::kErrorCount>(&Anomaly::common_errors)})),
+        std::tuple{field<"alert", &kAlertFields>(&protocol::AnomalyItem::alert)}));
 
 /// `anomalies`, each with the open alert of its skill and side.
 py::list to_dicts(const std::vector<Anomaly>& anomalies, const std::vector<Alert>& open_alerts) {
     const protocol::OpenAlerts alerts(open_alerts);
     py::list list;
     for (const Anomaly& anomaly : anomalies) {
-        py::dict fields = to_dict<kAnomalyFields>(anomaly);
-        fields["alert"] = to_object<kAlertFields>(alerts.item(anomaly).alert);
-        list.append(std::move(fields));
+        list.append(to_dict<kAnomalyFields>(alerts.item(anomaly)));
     }
     return list;
 }
@@ -213,7 +214,7 @@ py::dict backtest(const std::string& db_path, std::optional<std::int64_t> from, 
 
 void bind_anomaly(py::module_& module) {
     add_entity<kAlertFields, Alert>();
-    add_entity<kAnomalyFields, Anomaly>();
+    add_entity<kAnomalyFields, protocol::AnomalyItem>();
     add_entity<kEpisodeFields, ReportedEpisode>();
     add_entity<kBacktest, BacktestResult>();
     module.def("is_valid_skill_name", &is_valid_skill_name, py::arg("name"), py::pos_only(),
