@@ -25,14 +25,6 @@ constexpr const char* kMuteTable = "session_buddy_mute";
 constexpr const char* kAlertColumns =
     "id, skill_name, kind, detected_us, ended_us, \"end\", explanation, acknowledged_us, note";
 
-std::int64_t micros_of(TimePoint at) {
-    return at.time_since_epoch().count();
-}
-
-std::optional<std::int64_t> micros_of(const std::optional<TimePoint>& at) {
-    return at ? std::optional(micros_of(*at)) : std::nullopt;
-}
-
 TimePoint time_of(std::int64_t micros) {
     return TimePoint{std::chrono::microseconds{micros}};
 }

@@ -16,13 +16,7 @@
 #include "side_tables.hpp"
 
 namespace session_buddy::storage {
-namespace {
-
-std::int64_t micros_of(TimePoint at) {
-    return at.time_since_epoch().count();
-}
-
-}  // namespace
+namespace {}  // namespace
 
 struct AlertStore::Impl {
     Connection connection;
@@ -82,7 +76,7 @@ Mute AlertStore::mute(std::string_view skill_name, std::optional<TimePoint> unti
         sql::Statement(database,
                        "INSERT OR REPLACE INTO session_buddy_mute (skill_name, muted_us, until_us, reason)"
                        " VALUES (?1, ?2, ?3, ?4)")
-            .with(skill_name, micros_of(at), until ? std::optional(micros_of(*until)) : std::nullopt, reason)
+            .with(skill_name, micros_of(at), micros_of(until), reason)
             .run();
         return Mute{
             .skill_name = std::string(skill_name), .muted_at = at, .until = until, .reason = std::string(reason)};

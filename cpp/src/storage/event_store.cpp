@@ -133,10 +133,6 @@ struct Unstored {
     std::int64_t marks = 0;
 };
 
-std::optional<Evidence> read_evidence(const sql::Statement& row, int column) {
-    return row.is_null(column) ? std::nullopt : decode_evidence(row.text(column));
-}
-
 Unstored read_open(const sql::Statement& row) {
     Unstored open;
     open.key = row.text(0);

@@ -28,10 +28,6 @@ std::string column_or_null(SQLite::Database& database, const std::string& table,
     return sql::has_column(database, table, column) ? column : "NULL";
 }
 
-std::optional<Evidence> read_evidence(const sql::Statement& row, int column) {
-    return row.is_null(column) ? std::nullopt : decode_evidence(row.text(column));
-}
-
 /// Adds dedup keys, sources and evidence to rows. A typed command has one key per report.
 void add_keys(SQLite::Database& database, Invocations& rows) {
     if (rows.empty() || !sql::has_table(database, "session_buddy_source")) {

@@ -37,10 +37,6 @@ constexpr int kMaxTextLength = 256;
 constexpr TimePoint kFirstDay = std::chrono::sys_days{std::chrono::year{1} / 1 / 1};
 constexpr TimePoint kLastDay = std::chrono::sys_days{std::chrono::year{9999} / 12 / 31};
 
-std::int64_t micros_of(TimePoint at) {
-    return at.time_since_epoch().count();
-}
-
 // The lowest text of a row at or after `from`: a UTC offset changes its date by at most one day.
 std::string lowest_text(TimePoint from) {
     constexpr std::chrono::days kLargestOffset{1};

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "session_buddy/core/evidence.hpp"
 #include "session_buddy/core/invocation.hpp"
 #include "sql.hpp"
 
@@ -24,6 +25,11 @@ inline constexpr const char* kRowSignature =
 
 /// A valid duration: a number that satisfies is_valid_duration.
 [[nodiscard]] std::optional<double> read_duration(const sql::Statement& row, int column);
+
+/// The evidence in a column; nullopt if it is NULL, as in rows of earlier versions, or cannot be decoded.
+[[nodiscard]] inline std::optional<Evidence> read_evidence(const sql::Statement& row, int column) {
+    return row.is_null(column) ? std::nullopt : decode_evidence(row.text(column));
+}
 
 /// The text of a column; empty if it is NULL, a blob or not UTF-8.
 [[nodiscard]] std::string clean_text(const sql::Statement& row, int column);

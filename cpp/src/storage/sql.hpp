@@ -15,11 +15,24 @@
 #include <utility>
 #include <vector>
 
+#include "session_buddy/core/clock.hpp"
 #include "session_buddy/storage/error.hpp"
 
 namespace SQLite {
 class Database;
 }
+
+namespace session_buddy::storage {
+
+/// Times are stored in microseconds since 1970 in side tables.
+[[nodiscard]] inline std::int64_t micros_of(TimePoint at) {
+    return at.time_since_epoch().count();
+}
+[[nodiscard]] inline std::optional<std::int64_t> micros_of(const std::optional<TimePoint>& at) {
+    return at ? std::optional(micros_of(*at)) : std::nullopt;
+}
+
+}  // namespace session_buddy::storage
 
 namespace session_buddy::storage::sql {
 

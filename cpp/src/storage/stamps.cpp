@@ -8,11 +8,7 @@
 namespace session_buddy::storage {
 namespace {
 
-constexpr const char* kTable = "session_buddy_stamp";
-
-std::int64_t to_micros(TimePoint at) {
-    return at.time_since_epoch().count();
-}
+constexpr const char* kStampTable = "session_buddy_stamp";
 
 StoredStamp read_stamp(const sql::Statement& row) {
     return {row.integer(0), TimePoint{std::chrono::microseconds{row.integer(1)}}, row.integer(2)};
@@ -31,7 +27,7 @@ StampLog::StampLog(SQLite::Database& database)
                   " session_buddy_stamp ORDER BY seq LIMIT 2) WHERE at_us < ?1)") {}
 
 std::optional<StoredStamp> StampLog::last() {
-    if (!sql::has_known_table(database_, kTable)) {
+    if (!sql::has_known_table(database_, kStampTable)) {
         return std::nullopt;
     }
     sql::Statement& row = last_.with();
@@ -44,7 +40,7 @@ std::optional<StoredStamp> StampLog::last() {
 }
 
 void StampLog::read_after(std::int64_t seq, const std::function<bool(const StoredStamp&)>& visit) {
-    if (!sql::has_known_table(database_, kTable)) {
+    if (!sql::has_known_table(database_, kStampTable)) {
         return;
     }
     sql::Statement& rows = after_.with(seq);
@@ -56,12 +52,12 @@ void StampLog::read_after(std::int64_t seq, const std::function<bool(const Store
 void StampLog::add(const std::optional<StoredStamp>& previous, TimePoint at, std::int64_t last_row,
                    TimePoint keep_from) {
     create_side_tables(database_, SideTable::Group::stamps);
-    insert_.with((previous ? previous->seq : 0) + 1, to_micros(at), last_row).run();
-    remove_old_.with(to_micros(keep_from)).run();
+    insert_.with((previous ? previous->seq : 0) + 1, micros_of(at), last_row).run();
+    remove_old_.with(micros_of(keep_from)).run();
 }
 
 void StampLog::remove_all() {
-    if (sql::has_known_table(database_, kTable)) {
+    if (sql::has_known_table(database_, kStampTable)) {
         database_.exec("DELETE FROM session_buddy_stamp");
     }
 }
