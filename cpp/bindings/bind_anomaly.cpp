@@ -100,7 +100,7 @@ constexpr auto kAnomalyFields = entity(
         std::tuple{field<"alert", &kAlertFields>(&protocol::AnomalyItem::alert)}));
 
 /// `anomalies`, each with the open alert of its skill and side.
-py::list to_dicts(const std::vector<Anomaly>& anomalies, const std::vector<Alert>& open_alerts) {
+py::list with_alerts(const std::vector<Anomaly>& anomalies, const std::vector<Alert>& open_alerts) {
     const protocol::OpenAlerts alerts(open_alerts);
     py::list list;
     for (const Anomaly& anomaly : anomalies) {
@@ -152,18 +152,18 @@ class Detector {
                      .error_type = error_type,
                      .outcome_is_unknown = !completed.has_value(),
                      .duration_is_bound = duration_is_bound});
-        return to_dicts(stream_.reported(skill), stream_.open_alerts());
+        return with_alerts(stream_.reported(skill), stream_.open_alerts());
     }
 
     void advance(std::int64_t to) { stream_.advance(to_time(to)); }
 
     py::list anomalies(std::optional<std::int64_t> at) {
         stream_.advance(at ? std::max(to_time(*at), stream_.latest()) : stream_.latest());
-        return to_dicts(stream_.reported(), stream_.open_alerts());
+        return with_alerts(stream_.reported(), stream_.open_alerts());
     }
 
-    [[nodiscard]] py::list episodes() const { return bindings::to_dicts<kEpisodeFields>(stream_.episodes()); }
-    [[nodiscard]] py::list alerts() const { return bindings::to_dicts<kAlertFields>(stream_.alerts()); }
+    [[nodiscard]] py::list episodes() const { return to_dicts<kEpisodeFields>(stream_.episodes()); }
+    [[nodiscard]] py::list alerts() const { return to_dicts<kAlertFields>(stream_.alerts()); }
 
   private:
     app::AnomalyStream stream_;
@@ -185,7 +185,7 @@ py::list detect(const std::string& db_path, std::int64_t at, double threshold, d
         const py::gil_scoped_release released;
         anomalies = app::detect_anomalies(db_path, to_time(at), options, check_signals);
     }
-    return to_dicts(anomalies, {});
+    return with_alerts(anomalies, {});
 }
 
 py::dict backtest(const std::string& db_path, std::optional<std::int64_t> from, std::int64_t to,

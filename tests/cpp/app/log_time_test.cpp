@@ -1,5 +1,5 @@
-// Two servers over one database that poll at other phases: same episodes and same anomalies, because what the detectors
-// see depends only on the stored stamps. SESSION_BUDDY_LOG_TIME_DAYS=40 simulates more than the default.
+// Two servers over one database that poll at other phases: same episodes, anomalies and alerts, because what the
+// detectors see depends only on the stored stamps. SESSION_BUDDY_LOG_TIME_DAYS=40 simulates more than the default.
 #include <gtest/gtest.h>
 #include <spdlog/fmt/fmt.h>
 
@@ -86,10 +86,11 @@ class LogTime : public testing::TestWithParam<unsigned> {
     Config config;
 };
 
-TEST_P(LogTime, two_servers_that_poll_at_other_phases_find_the_same_anomalies) {
+TEST_P(LogTime, two_servers_that_poll_at_other_phases_find_the_same_anomalies_and_alerts) {
     const TimePoint start = *parse_timestamp("2026-02-10T12:00:00Z");
     const TimePoint end = start + std::chrono::days{simulated_days()};
     config.update_interval = Seconds{300.0};
+    config.alert_budget = "10/day";
     SimulatedAgents agents{GetParam()};
     SimulatedAgents faults{GetParam() + 1000};
     PollingServer first{config, start};
@@ -104,6 +105,7 @@ TEST_P(LogTime, two_servers_that_poll_at_other_phases_find_the_same_anomalies) {
     int compared = 0;
     int differences = 0;
     std::size_t most = 0;
+    std::size_t most_alerts = 0;
     for (TimePoint now = start; now < end;) {
         now = std::min({row_at, first_at, second_at, restart_at, compared_at});
         if (now == row_at) {
@@ -134,11 +136,14 @@ TEST_P(LogTime, two_servers_that_poll_at_other_phases_find_the_same_anomalies) {
             second.poll(now);
             ++compared;
             differences += *first.latest->anomalies == *second.latest->anomalies ? 0 : 1;
+            differences += *first.latest->alerts == *second.latest->alerts ? 0 : 1;
+            most_alerts = std::max(most_alerts, first.latest->alerts->size());
             most = std::max(most, first.latest->anomalies->size());
         }
     }
     EXPECT_GT(compared, 20);
     EXPECT_GT(most, 0U);
+    EXPECT_GT(most_alerts, 0U);
     EXPECT_EQ(differences, 0) << "of " << compared;
     EXPECT_GT(test::query(database, "SELECT id FROM skill_anomalies WHERE resolved_at IS NOT NULL").size(), 10U);
     EXPECT_EQ(
@@ -149,6 +154,7 @@ TEST_P(LogTime, two_servers_that_poll_at_other_phases_find_the_same_anomalies) {
     PollingServer third{config, end};
     first.poll(end);
     EXPECT_EQ(*third.latest->anomalies, *first.latest->anomalies) << "after a restart";
+    EXPECT_EQ(*third.latest->alerts, *first.latest->alerts) << "after a restart";
 }
 
 INSTANTIATE_TEST_SUITE_P(RandomHistories, LogTime, testing::Range(1U, 3U));

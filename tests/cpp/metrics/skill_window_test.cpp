@@ -196,8 +196,8 @@ TEST(SkillWindow, counts_unknown_outcomes_as_completed_and_by_themselves) {
 
 TEST(SkillWindow, upper_bounds_count_only_where_no_duration_was_measured) {
     SkillWindow window{kLengths};
-    const auto add = [&](TimePoint at, double seconds, bool is_bound) {
-        window.add(at, {.completed = true, .duration_seconds = seconds, .duration_is_bound = is_bound}, at);
+    const auto add = [&](TimePoint at, double duration, bool is_bound) {
+        window.add(at, {.completed = true, .duration_seconds = duration, .duration_is_bound = is_bound}, at);
     };
     const auto mean = [&] { return window.sums(SkillWindow::window).mean_duration_seconds(); };
     EXPECT_FALSE(window.duration_quantiles().has_value());
@@ -227,7 +227,7 @@ double exact_quantile(std::vector<std::int64_t> micros, double fraction) {
 
 TEST(SkillWindow, quantiles_follow_any_order_of_arrival_within_the_error_of_the_sketch) {
     std::mt19937_64 random{7};
-    std::lognormal_distribution<double> seconds{0.5, 2.5};
+    std::lognormal_distribution<double> duration_seconds{0.5, 2.5};
     std::uniform_int_distribution<std::int64_t> late{0, 2 * 3'600'000'000};
     constexpr SkillWindow::Lengths kShort{1h, 1h, 24h};  // other horizons keep what has left the window
     SkillWindow window{kShort};
@@ -243,7 +243,7 @@ TEST(SkillWindow, quantiles_follow_any_order_of_arrival_within_the_error_of_the_
         now += i / 1000 % 2 == 0 ? 2s : 90s;  // more than kMaxExact in the window, then fewer
         const TimePoint at = i % 7 == 0 ? now - std::chrono::microseconds{late(random)} : now;
         const bool is_bound = i % 3000 > 1500 ? i % 5 != 0 : true;
-        const double duration = std::min(seconds(random), 1e7);
+        const double duration = std::min(duration_seconds(random), 1e7);
         window.add(at, {.completed = true, .duration_seconds = duration, .duration_is_bound = is_bound}, now);
         all.push_back({at, std::llround(duration * 1e6), is_bound});
         if (i % 50 != 0) {
