@@ -9,11 +9,10 @@ namespace session_buddy {
 namespace {
 
 constexpr double kDay = 86400.0;
-constexpr std::array kPeriods{std::pair<std::string_view, double>{"hour", 3600.0},
-                              std::pair<std::string_view, double>{"day", kDay},
-                              std::pair<std::string_view, double>{"week", 7 * kDay},
-                              std::pair<std::string_view, double>{"month", 30 * kDay},
-                              std::pair<std::string_view, double>{"year", 365 * kDay}};
+constexpr std::array kPeriods{
+    std::pair<std::string_view, double>{"hour", 3600.0}, std::pair<std::string_view, double>{"day", kDay},
+    std::pair<std::string_view, double>{"week", 7 * kDay}, std::pair<std::string_view, double>{"month", 30 * kDay},
+    std::pair<std::string_view, double>{"year", 365 * kDay}};
 
 }  // namespace
 

@@ -411,7 +411,7 @@ std::vector<const Alert*> unstored_alerts(const Snapshot& snapshot, const Alerts
 }
 
 ApiBody alerts_response(const Snapshot& snapshot, const AlertsRequest& request, std::string_view budget,
-                        storage::AlertPage stored) {
+                        AlertPage stored) {
     const auto unstored = unstored_alerts(snapshot, request);
     const auto skipped = static_cast<std::size_t>(std::min<std::int64_t>(request.page.offset, std::ssize(unstored)));
     std::vector<Alert> alerts;

@@ -137,8 +137,8 @@ std::vector<SideTable> all_tables() {
          .on_replay = "ON CONFLICT (skill_name) DO UPDATE SET muted_us = excluded.muted_us,"
                       " until_us = excluded.until_us, reason = excluded.reason"
                       " WHERE excluded.muted_us > muted_us"},
-        // See stamps.hpp. Stamps belong to ranges of rows: they stay when one of these is deleted or renamed. Replayed rows
-        // get new stamps.
+        // See stamps.hpp. Stamps belong to ranges of rows: they stay when one of these is deleted or renamed. Replayed
+        // rows get new stamps.
         {.name = "session_buddy_stamp",
          .group = Group::stamps,
          .definition = "(seq INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, last_row INTEGER NOT NULL)"},

@@ -1,5 +1,5 @@
-// The stamps: when rows of skill_invocation were accepted. The server that reads rows first stamps them, and all others follow
-// the stored stamps; so log time is the same for all servers over a database.
+// The stamps: when rows of skill_invocation were accepted. The server that reads rows first stamps them, and all others
+// follow the stored stamps; so log time is the same for all servers over a database.
 #pragma once
 
 #include <cstdint>

@@ -269,10 +269,9 @@ TEST(AlertsResponse, has_the_stored_page_with_the_current_values_of_open_alerts_
     Alert current = stored_alert("a", 2, kNoon - minutes{5});
     current.failures_in_a_row = 9;
     snapshot.alerts = std::make_shared<std::vector<Alert>>(1, current);
-    storage::AlertPage stored{
-        .total = 7,
-        .alerts = {stored_alert("a", 2, kNoon - minutes{5}), stored_alert("a", 1, kNoon - minutes{9})},
-        .mutes = {}};
+    AlertPage stored{.total = 7,
+                     .alerts = {stored_alert("a", 2, kNoon - minutes{5}), stored_alert("a", 1, kNoon - minutes{9})},
+                     .mutes = {}};
     stored.alerts[0].note = "known";
     stored.alerts[0].acknowledged_at = kNoon;
     stored.alerts[0].muted = true;

@@ -93,6 +93,8 @@ def test_every_option_can_come_from_every_source(tmp_path: Path) -> None:
             text = expected = "12345"
         if option["name"] in {"max_intake_bytes", "max_response_bytes"}:
             text = expected = "12345678"
+        if option["name"] == "alert_budget":
+            text, expected = "0.5/day", '"0.5/day"'
         if option["name"] == "tools":
             text, expected = "just test=just-test", '"just test=just-test"'
         if option["name"] == "allow_origin":

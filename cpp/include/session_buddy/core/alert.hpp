@@ -23,11 +23,11 @@ enum class AlertKind : std::uint8_t {
 };
 
 /// The names on the wire and in session_buddy_alert.
-inline constexpr EnumNames kAlertKinds{std::array{
-    EnumName{AlertKind::completion_rate_fell, "completion_rate_fell"},
-    EnumName{AlertKind::completion_rate_rose, "completion_rate_rose"},
-    EnumName{AlertKind::duration_rose, "duration_rose"}, EnumName{AlertKind::duration_fell, "duration_fell"},
-    EnumName{AlertKind::silence, "silence"}}};
+inline constexpr EnumNames kAlertKinds{std::array{EnumName{AlertKind::completion_rate_fell, "completion_rate_fell"},
+                                                  EnumName{AlertKind::completion_rate_rose, "completion_rate_rose"},
+                                                  EnumName{AlertKind::duration_rose, "duration_rose"},
+                                                  EnumName{AlertKind::duration_fell, "duration_fell"},
+                                                  EnumName{AlertKind::silence, "silence"}}};
 [[nodiscard]] constexpr std::string_view to_string(AlertKind kind) {
     return kAlertKinds[kind];
 }

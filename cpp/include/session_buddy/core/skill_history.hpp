@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "session_buddy/core/alert.hpp"
 #include "session_buddy/core/clock.hpp"
 
 namespace session_buddy {
@@ -40,6 +41,15 @@ struct StoredEpisode {
     std::optional<double> deviation_score{};
     TimePoint detected_at;
     std::optional<TimePoint> resolved_at{};
+};
+
+/// A part of the stored alerts, and the mutes.
+struct AlertPage {
+    std::int64_t total = 0;     ///< alerts that match, on all pages
+    std::vector<Alert> alerts;  ///< newest first
+    std::vector<Mute> mutes;    ///< those in effect, of all skills, by name
+
+    bool operator==(const AlertPage&) const = default;
 };
 
 }  // namespace session_buddy

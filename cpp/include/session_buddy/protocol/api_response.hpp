@@ -15,7 +15,6 @@
 #include "session_buddy/core/snapshot.hpp"
 #include "session_buddy/metrics/series.hpp"
 #include "session_buddy/protocol/api_request.hpp"
-#include "session_buddy/storage/alert_store.hpp"
 
 namespace session_buddy::protocol {
 
@@ -81,7 +80,7 @@ struct Sparklines {
 /// request from index offset - unstored_alerts().size() on, at least 0; open ones get their current values from the
 /// snapshot. `budget`: alert_budget of the config.
 [[nodiscard]] ApiBody alerts_response(const Snapshot& snapshot, const AlertsRequest& request, std::string_view budget,
-                                      storage::AlertPage stored);
+                                      AlertPage stored);
 
 /// The answers to commands about alerts.
 [[nodiscard]] std::string command_response(const Alert& acknowledged);

@@ -13,6 +13,7 @@
 
 #include "session_buddy/core/alert.hpp"
 #include "session_buddy/core/clock.hpp"
+#include "session_buddy/core/skill_history.hpp"
 #include "session_buddy/storage/error.hpp"
 
 namespace session_buddy::storage {
@@ -26,14 +27,6 @@ struct AlertFilter {
     std::optional<TimePoint> to{};    ///< alerts that were detected before this time
     std::int64_t limit = 100;
     std::int64_t offset = 0;
-};
-
-struct AlertPage {
-    std::int64_t total = 0;     ///< alerts that match, on all pages
-    std::vector<Alert> alerts;  ///< newest first
-    std::vector<Mute> mutes;    ///< those in effect, of all skills, by name
-
-    bool operator==(const AlertPage&) const = default;
 };
 
 /// What a snapshot shows of the stored alerts.
