@@ -89,6 +89,7 @@ void AnomalyStream::apply_alert_changes() {
 
 std::vector<Alert> AnomalyStream::open_alerts() const {
     std::vector<Alert> alerts;
+    alerts.reserve(open_alerts_.size());
     for (const auto& [key, alert] : open_alerts_) {
         alerts.push_back(alert);
     }
