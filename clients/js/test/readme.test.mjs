@@ -18,8 +18,8 @@ const PRINTS = [
   /pytest-run performance_drop \[/,
   /^(open|connecting)$/m,
   /^\d{4}-\d\d-\d\dT/m,
-  /^\d+ \d+$/m,
   /^pytest-run 0\.\d+ \d+$/m,
+  /^\d+ \d+$/m,
   /^\d+\.\d+\.\d+/m,
 ];
 
