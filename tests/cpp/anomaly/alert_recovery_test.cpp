@@ -37,7 +37,7 @@ class BusySkill {
     std::mt19937_64 random_{1};
     std::uniform_real_distribution<double> uniform_{0.0, 1.0};
     TimePoint at_{std::chrono::sys_days{std::chrono::year{2026} / 2 / 10}};
-    Invocation invocation_{.skill_name = "pytest-run"};
+    Invocation invocation_{.skill_name = "pytest-run", .invoked_at = {}, .session_id = {}};
 };
 
 using Counts = std::pair<int, int>;

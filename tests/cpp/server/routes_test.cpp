@@ -73,7 +73,7 @@ TEST(Routes, a_command_about_alerts_is_parsed_from_its_body_or_query) {
               AlertCommand(AcknowledgeAlert{2, ""}));
     const auto mute = routed(request_to(http::verb::post, "/api/v1/mutes?a"));
     EXPECT_EQ(std::get<AlertCommand>(std::get<CommandParser>(mute)(R"({"skill_name":"a"})")),
-              AlertCommand(MuteSkill{"a"}));
+              AlertCommand(MuteSkill{"a", std::nullopt, ""}));
     EXPECT_EQ(std::get<UnmuteRequest>(routed(request_to(http::verb::delete_, "/api/v1/mutes?skill_name=a"))),
               UnmuteRequest(UnmuteSkill{"a"}));
     const auto bad = std::get<UnmuteRequest>(routed(request_to(http::verb::delete_, "/api/v1/mutes?name=a")));
