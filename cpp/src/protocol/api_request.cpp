@@ -322,16 +322,14 @@ ApiRequest<SeriesPlan> plan_series(const SeriesRequest& request, TimePoint now, 
     return plan;
 }
 
-ApiRequest<AnomaliesRequest> parse_anomalies_request(std::string_view query) {
+namespace {
+
+/// Reads what the lists of anomalies and of alerts have in common.
+template <typename Request>
+ApiRequest<Request> list_request(QueryReader& reader, Request request) {
     constexpr std::int64_t kMaxLimit = 500;
     constexpr std::int64_t kLimit = 100;
-    QueryReader reader(query, {"state", "skill_name", "anomaly_type", "from", "to", "limit", "offset"});
-    AnomaliesRequest request;
-    request.state = reader.choice("state", kStates, EpisodeState::all);
     request.skill_name = reader.skill_name();
-    if (reader.find("anomaly_type") != nullptr) {
-        request.type = reader.choice("anomaly_type", kAnomalyTypes, AnomalyType::performance_drop);
-    }
     request.from = reader.time("from");
     request.to = reader.time("to");
     reader.reject_empty_range(request.from, request.to);
@@ -339,21 +337,26 @@ ApiRequest<AnomaliesRequest> parse_anomalies_request(std::string_view query) {
     return reader.result(std::move(request));
 }
 
+}  // namespace
+
+ApiRequest<AnomaliesRequest> parse_anomalies_request(std::string_view query) {
+    QueryReader reader(query, {"state", "skill_name", "anomaly_type", "from", "to", "limit", "offset"});
+    AnomaliesRequest request;
+    request.state = reader.choice("state", kStates, EpisodeState::all);
+    if (reader.find("anomaly_type") != nullptr) {
+        request.type = reader.choice("anomaly_type", kAnomalyTypes, AnomalyType::performance_drop);
+    }
+    return list_request(reader, std::move(request));
+}
+
 ApiRequest<AlertsRequest> parse_alerts_request(std::string_view query) {
-    constexpr std::int64_t kMaxLimit = 500;
-    constexpr std::int64_t kLimit = 100;
     QueryReader reader(query, {"state", "skill_name", "kind", "from", "to", "limit", "offset"});
     AlertsRequest request;
     request.state = reader.choice("state", kAlertStates, AlertState::all);
-    request.skill_name = reader.skill_name();
     if (reader.find("kind") != nullptr) {
         request.kind = reader.choice("kind", kAlertKinds, AlertKind::completion_rate_fell);
     }
-    request.from = reader.time("from");
-    request.to = reader.time("to");
-    reader.reject_empty_range(request.from, request.to);
-    request.page = reader.page(kMaxLimit, kLimit);
-    return reader.result(std::move(request));
+    return list_request(reader, std::move(request));
 }
 
 ApiRequest<SessionsRequest> parse_sessions_request(std::string_view query) {
