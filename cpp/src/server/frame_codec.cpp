@@ -256,7 +256,9 @@ FrameDecoder::Event FrameDecoder::closed(std::string_view payload) {
     if (payload.size() < 2) {
         return violation(CloseCode::protocol_error);  // section 5.5.1
     }
-    const unsigned code = static_cast<std::uint8_t>(payload[0]) << 8U | static_cast<std::uint8_t>(payload[1]);
+    const unsigned high = static_cast<std::uint8_t>(payload[0]);
+    const unsigned low = static_cast<std::uint8_t>(payload[1]);
+    const unsigned code = high << 8U | low;
     const auto reason = payload.substr(2);
     if (!is_valid_close_code(code)) {
         return violation(CloseCode::protocol_error);
