@@ -28,12 +28,6 @@ std::string post_command(const std::string& target, const std::string& body, con
     return http_request("POST", target, headers + "Content-Length: " + std::to_string(body.size()) + "\r\n") + body;
 }
 
-HttpResponse command_answer(const TestServer& server, const std::string& request) {
-    RawConnection raw(server.port());
-    raw.send(request);
-    return raw.read_http();
-}
-
 TEST(AlertCommandsHttp, reach_the_thread_that_writes_and_return_its_answer_on_a_kept_connection) {
     ManualCommands commands;
     TestServer server({}, nullptr, nullptr, &commands);
@@ -86,20 +80,20 @@ TEST(AlertCommandsHttp, that_change_nothing_get_the_reason) {
 TEST(AlertCommandsHttp, that_are_invalid_are_rejected_with_the_field_or_parameter) {
     ManualCommands commands;
     TestServer server({}, nullptr, nullptr, &commands);
-    const auto field = command_answer(server, post_command(kAcknowledge, R"({"id":1,"note":5})"));
+    const auto field = answer_to(server, post_command(kAcknowledge, R"({"id":1,"note":5})"));
     EXPECT_EQ(field.status, 400U);
     EXPECT_EQ(field.headers.at("content-type"), "application/problem+json");
     EXPECT_EQ(field.json().at("error"), "bad_request");
     EXPECT_EQ(field.json().at("field"), "note");
-    const auto body = command_answer(server, post_command(kMutes, "skill_name=a"));
+    const auto body = answer_to(server, post_command(kMutes, "skill_name=a"));
     EXPECT_EQ(body.status, 400U);
     EXPECT_FALSE(body.json().contains("field"));
-    const auto parameter = command_answer(server, http_request("DELETE", kMutes));
+    const auto parameter = answer_to(server, http_request("DELETE", kMutes));
     EXPECT_EQ(parameter.status, 400U);
     EXPECT_EQ(parameter.json().at("error"), "bad_parameter");
     EXPECT_EQ(parameter.json().at("parameter"), "skill_name");
     for (const char* type : {"", "Content-Type: text/plain\r\n", "Content-Type: application/x-ndjson\r\n"}) {
-        const auto answer = command_answer(server, post_command(kAcknowledge, R"({"id":1})", type));
+        const auto answer = answer_to(server, post_command(kAcknowledge, R"({"id":1})", type));
         EXPECT_EQ(answer.status, 415U) << type;
         EXPECT_EQ(answer.json().at("error"), "unsupported_media_type");
     }
@@ -108,13 +102,13 @@ TEST(AlertCommandsHttp, that_are_invalid_are_rejected_with_the_field_or_paramete
 TEST(AlertCommandsHttp, with_a_body_that_is_too_large_or_without_length_are_rejected_unread) {
     ManualCommands commands;
     TestServer server({}, nullptr, nullptr, &commands);
-    const auto large = command_answer(server, post_command(kMutes, std::string(8193, ' ')));
+    const auto large = answer_to(server, post_command(kMutes, std::string(8193, ' ')));
     EXPECT_EQ(large.status, 413U);
     EXPECT_EQ(large.json().at("error"), "body_too_large");
-    const auto chunked = command_answer(
+    const auto chunked = answer_to(
         server, http_request("POST", kMutes, kAsJson + "Transfer-Encoding: chunked\r\n") + "2\r\n{}\r\n0\r\n\r\n");
     EXPECT_EQ(chunked.status, 411U);
-    EXPECT_EQ(command_answer(server, http_request("GET", kMutes)).headers.at("allow"), "POST, DELETE");
+    EXPECT_EQ(answer_to(server, http_request("GET", kMutes)).headers.at("allow"), "POST, DELETE");
 }
 
 TEST(AlertCommandsHttp, without_authentication_are_accepted_from_loopback_and_not_through_an_unknown_proxy) {
@@ -125,7 +119,7 @@ TEST(AlertCommandsHttp, without_authentication_are_accepted_from_loopback_and_no
         for (const auto& request :
              {post_command(kAcknowledge, R"({"id":1})", kAsJson + proxy), post_command(kMutes, "", proxy),
               http_request("DELETE", kMutes + "?skill_name=a", proxy)}) {
-            const auto answer = command_answer(server, request);
+            const auto answer = answer_to(server, request);
             EXPECT_EQ(answer.status, 403U) << request;
             EXPECT_EQ(answer.json().at("error"), "loopback_only");
         }
@@ -144,8 +138,8 @@ TEST(AlertCommandsHttp, need_a_token_with_the_scope_write) {
         return http_request("DELETE", kMutes + "?skill_name=a",
                             token.empty() ? "" : "Authorization: Bearer " + token + "\r\n");
     };
-    EXPECT_EQ(command_answer(server, request("")).status, 401U);
-    const auto lacking = command_answer(server, request("reader-0123456789abcdef"));
+    EXPECT_EQ(answer_to(server, request("")).status, 401U);
+    const auto lacking = answer_to(server, request("reader-0123456789abcdef"));
     EXPECT_EQ(lacking.status, 403U);
     EXPECT_EQ(lacking.json().at("error"), "insufficient_scope");
     RawConnection raw(server.port());
@@ -157,11 +151,11 @@ TEST(AlertCommandsHttp, need_a_token_with_the_scope_write) {
 TEST(AlertCommandsHttp, of_a_page_need_an_allowed_origin_and_get_a_preflight) {
     ManualCommands commands;
     TestServer server({}, nullptr, nullptr, &commands);
-    const auto foreign = command_answer(
-        server, post_command(kMutes, R"({"skill_name":"a"})", kAsJson + "Origin: https://example.org\r\n"));
+    const auto foreign =
+        answer_to(server, post_command(kMutes, R"({"skill_name":"a"})", kAsJson + "Origin: https://example.org\r\n"));
     EXPECT_EQ(foreign.status, 403U);
     EXPECT_EQ(foreign.json().at("error"), "origin_not_allowed");
-    const auto preflight = command_answer(
+    const auto preflight = answer_to(
         server,
         http_request("OPTIONS", kMutes, "Origin: http://localhost:5173\r\nAccess-Control-Request-Method: DELETE\r\n"));
     EXPECT_EQ(preflight.status, 204U);
@@ -170,7 +164,7 @@ TEST(AlertCommandsHttp, of_a_page_need_an_allowed_origin_and_get_a_preflight) {
 
 TEST(AlertCommandsHttp, on_a_server_without_commands_get_503) {
     TestServer server;
-    const auto answer = command_answer(server, post_command(kAcknowledge, R"({"id":1})"));
+    const auto answer = answer_to(server, post_command(kAcknowledge, R"({"id":1})"));
     EXPECT_EQ(answer.status, 503U);
     EXPECT_EQ(answer.json().at("error"), "no_commands");
 }

@@ -37,12 +37,6 @@ std::string preflight_for(const std::string& target, const std::string& origin) 
         of_origin(origin) + "Access-Control-Request-Method: GET\r\nAccess-Control-Request-Headers: authorization\r\n");
 }
 
-HttpResponse answer_to(const TestServer& server, const std::string& request) {
-    RawConnection connection(server.port());
-    connection.send(request);
-    return connection.read_http();
-}
-
 std::string replaced(std::string text, const std::string& old, const std::string& by) {
     return text.replace(text.find(old), old.size(), by);
 }

@@ -353,4 +353,10 @@ void TestServer::eventually(const std::function<bool()>& condition) {
     }
 }
 
+HttpResponse answer_to(const TestServer& server, const std::string& request) {
+    RawConnection connection(server.port());
+    connection.send(request);
+    return connection.read_http();
+}
+
 }  // namespace session_buddy::test

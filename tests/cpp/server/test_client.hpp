@@ -123,4 +123,7 @@ class TestServer {
     server::NetworkServer server_;
 };
 
+/// The answer to `request` on a new connection.
+[[nodiscard]] HttpResponse answer_to(const TestServer& server, const std::string& request);
+
 }  // namespace session_buddy::test
